@@ -1,0 +1,5 @@
+"""`python -m chat_service` is `chat-server`."""
+
+from chat_service.cli import main
+
+main()

@@ -1,0 +1,98 @@
+"""From the past to the live stream: what a session is sent before the fan-out takes over.
+
+A session that catches up is in the rooms' lists but not *live*: the fan-out passes it over, and it
+reads the same events from the state, a page at a time, each only when its outbox has room. When it
+has read up to the seq that was last fanned out it goes live. Between that comparison and the next
+fan-out nothing else runs, so the seam has neither hole nor repeat, however fast events come.
+"""
+
+import asyncio
+from typing import NamedTuple
+
+from chat_service.core.commands import Hello
+from chat_service.core.errors import Unavailable
+from chat_service.core.events import Event, Gap, GapReason
+from chat_service.core.limits import MAX_BACKLOG
+from chat_service.core.outcome import Entered
+from chat_service.hub.hub import Hub
+from chat_service.hub.registry import Subscriber
+from chat_service.state.port import Archive, Page
+
+
+class SlowConsumer(Exception):
+    """The reader's outbox is full."""
+
+
+class StartingPoint(NamedTuple):
+    """Where a session's stream starts: conversations behind `after`, rooms behind `rooms_after`.
+
+    `backlog` is how many messages a room come before that, none of them above `entered`.
+    """
+
+    after: int
+    rooms_after: int
+    entered: int
+    backlog: int = 0
+    resumed: bool = False
+    gap: Gap | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether there is nothing to catch up with."""
+        return self.after >= self.entered and not self.backlog
+
+
+def starting_point(hello: Hello, entered: Entered, epoch: str) -> StartingPoint:
+    """Return where the stream of a session that has just entered starts."""
+    resume = hello.resume
+    if resume is not None and resume.epoch == epoch and resume.seq <= entered.seq:
+        return StartingPoint(resume.seq, resume.seq, entered.seq, resumed=True)
+    backlog = min(hello.backlog, MAX_BACKLOG)
+    if resume is not None:
+        gap = Gap("", resume.seq, entered.seq + 1, GapReason.EPOCH_CHANGED)
+        return StartingPoint(entered.seq, entered.seq, entered.seq, backlog, gap=gap)
+    # What was said in private while nobody was here waits for the next connection.
+    after = entered.seq if entered.away_since is None else entered.away_since
+    return StartingPoint(after, entered.seq, entered.seq, backlog)
+
+
+async def catch_up(start: StartingPoint, member: Subscriber, hub: Hub, archive: Archive) -> None:
+    """Send a session what it has missed and make it live; raises SlowConsumer."""
+    if start.backlog:
+        await _send_backlog(start, member, archive)
+    position = start.after
+    while position < hub.seq:
+        await member.outbox.room()
+        rooms_after = max(position, start.rooms_after)
+        page = await _next_page(member, archive, position, rooms_after, hub.seq)
+        _put(member, member.codec.recall(page.frames), len(page.frames))
+        position = page.seq
+    member.live = True
+
+
+async def _send_backlog(start: StartingPoint, member: Subscriber, archive: Archive) -> None:
+    for room in sorted(member.rooms):
+        await member.outbox.room()
+        page = await archive.history(
+            member.identity, room, before_seq=start.entered + 1, limit=start.backlog
+        )
+        if page.frames:
+            _put(member, member.codec.encode(Event(page)), 1)
+
+
+async def _next_page(
+    member: Subscriber, archive: Archive, after: int, rooms_after: int, upto: int
+) -> Page:
+    while True:
+        try:
+            return await archive.missed(
+                member.identity, after=after, rooms_after=rooms_after, upto=upto
+            )
+        except Unavailable as failure:
+            await asyncio.sleep(failure.retry_after or 1.0)
+
+
+def _put(member: Subscriber, blob: bytes, events: int) -> None:
+    if not member.outbox.put(blob, events):
+        raise SlowConsumer
+    member.outbox.wake()

@@ -1,0 +1,163 @@
+"""What the operator may choose: frozen, and checked once so that no other part has to doubt it."""
+
+import math
+import re
+from dataclasses import dataclass
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, Self, get_args
+
+LogFormat = Literal["auto", "human", "json"]
+
+LOG_FORMATS: Final = get_args(LogFormat)
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
+
+MIB: Final = 1024 * 1024
+
+_DAY: Final = 86_400.0
+_HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_ENDPOINT: Final = re.compile(
+    r"(?: \[ (?P<ipv6> [^\[\]]* : [^\[\]]* ) \] | (?P<host> [^:\[\]]+ ) ) : (?P<port> [0-9]{1,5} )",
+    re.VERBOSE,
+)
+
+
+class InvalidSetting(ValueError):
+    """A setting cannot be as it is.
+
+    `fields` are the names of those at fault or at odds, `reason` is one sentence about them.
+    """
+
+    def __init__(self, reason: str, *fields: str) -> None:
+        super().__init__(f"{', '.join(fields)}: {reason}")
+        self.reason = reason
+        self.fields = fields
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a listener binds: a host name or IP address, and a port (0: any that is free)."""
+
+    host: str
+    port: int
+
+    def __post_init__(self) -> None:
+        """Raise InvalidSetting where nothing could listen."""
+        if not _is_host(self.host):
+            raise InvalidSetting(f"not a host name or IP address: {self.host!r}", "host")
+        if not 0 <= self.port <= 65_535:
+            raise InvalidSetting(f"not between 0 and 65535: {self.port}", "port")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `HOST:PORT`, an IPv6 host in brackets; raises ValueError with one sentence."""
+        match = _ENDPOINT.fullmatch(text)
+        if match is None:
+            raise ValueError(_why_no_endpoint(text))
+        return cls(match["ipv6"] or match["host"], int(match["port"]))
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def _why_no_endpoint(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host and _PORT.fullmatch(port):
+        return f"no host in {text!r}: write 127.0.0.1:{port}, or 0.0.0.0:{port} for all interfaces"
+    if _is_ipv6(host) or _is_ipv6(text):
+        return f"an IPv6 address needs brackets, as in [::1]:7777: {text!r}"
+    return f"not HOST:PORT: {text!r}"
+
+
+def _is_host(host: str) -> bool:
+    return _HOST.fullmatch(host) is not None or _is_ipv6(host)
+
+
+def _is_ipv6(host: str) -> bool:
+    address, percent, scope = host.partition("%")
+    try:
+        IPv6Address(address)
+    except ValueError:
+        return False
+    return not percent or _HOST.fullmatch(scope) is not None
+
+
+class _Bounds(NamedTuple):
+    low: float
+    high: float
+    unit: str
+
+
+_BOUNDS: Final = {
+    "outbox_events": _Bounds(64, math.inf, "events"),
+    # The largest frame, a full page of the longest messages, has to fit.
+    "outbox_bytes": _Bounds(MIB, math.inf, "bytes"),
+    "presence_limit": _Bounds(0, 2**32 - 1, "members"),  # a uint32 in the contract
+    "max_sessions": _Bounds(1, math.inf, "sessions"),
+    "keepalive": _Bounds(0.01, _DAY, "seconds"),
+    "shutdown_deadline": _Bounds(0, _DAY, "seconds"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings of a node; raises InvalidSetting, which names the field."""
+
+    grpc: Endpoint | None = Endpoint("127.0.0.1", 50051)
+    """Where gRPC listens; None turns it off."""
+
+    tcp: Endpoint | None = Endpoint("127.0.0.1", 7777)
+    """Where the line protocol listens; None turns it off."""
+
+    data: Path | None = Path("chat-data")
+    """The directory of the database; None keeps everything in memory."""
+
+    outbox_events: int = 8192
+    """Events that may wait for one slow session."""
+
+    outbox_bytes: int = 4 * MIB
+    """Bytes that may wait for one slow session."""
+
+    presence_limit: int = 500
+    """Members online above which a room is no longer told who comes and goes."""
+
+    max_sessions: int = 20_000
+    """Sessions at a time, on all transports together."""
+
+    keepalive: float = 10.0
+    """Seconds for which a silent connection is left unprobed; it has half of them to answer."""
+
+    shutdown_deadline: float = 5.0
+    """Seconds that sessions have to take what waits for them when the node stops."""
+
+    log_level: str = "info"
+    log_format: LogFormat = "auto"
+
+    def __post_init__(self) -> None:
+        """Raise InvalidSetting for what is out of bounds or at odds."""
+        self._check_listeners()
+        for field, bounds in _BOUNDS.items():
+            _check_bounds(field, getattr(self, field), bounds)
+        _check_choice("log_level", self.log_level, LOG_LEVELS)
+        _check_choice("log_format", self.log_format, LOG_FORMATS)
+
+    def _check_listeners(self) -> None:
+        if self.grpc is None and self.tcp is None:
+            raise InvalidSetting("at least one listener has to be on", "grpc", "tcp")
+        if self.grpc and self.tcp and self.grpc.port == self.tcp.port != 0:
+            raise InvalidSetting(f"grpc and tcp cannot share port {self.tcp.port}", "grpc", "tcp")
+
+
+def _check_bounds(field: str, value: float, bounds: _Bounds) -> None:
+    low, high, unit = bounds
+    if low <= value <= high:  # never true of NaN
+        return
+    limit = f"at least {low}" if high == math.inf else f"between {low:g} and {high:.10g}"
+    raise InvalidSetting(f"must be {limit} {unit}, not {value}", field)
+
+
+def _check_choice(field: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InvalidSetting(f"must be one of {', '.join(choices)}, not {value!r}", field)

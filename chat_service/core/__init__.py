@@ -1,0 +1,1 @@
+"""The rules of the chat, without I/O, clock or randomness."""

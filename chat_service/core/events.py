@@ -1,0 +1,149 @@
+"""What a client is told. Times are microseconds since 1970, durations seconds."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from chat_service.core.commands import Cursor
+from chat_service.core.errors import ErrorCode
+
+
+class GoodbyeReason(IntEnum):
+    """Why a stream ends: the reasons of the contract, with its numbers."""
+
+    SHUTDOWN = 1
+    SLOW_CONSUMER = 2
+    SUPERSEDED = 3
+    REFUSED = 4
+    PROTOCOL_ERROR = 5
+    RATE_LIMITED = 6
+    INTERNAL = 7
+    LEFT = 8
+
+
+class GapReason(IntEnum):
+    """Why there is a hole: the reasons of the contract, with its numbers."""
+
+    EPOCH_CHANGED = 1
+    TRIMMED = 2
+
+
+class Message(NamedTuple):
+    """Somebody said something; `number` is its place in its room or conversation."""
+
+    to: str
+    sender: str
+    number: int
+    text: str
+    sent_at: int
+    reply_to: int = 0
+
+
+class Joined(NamedTuple):
+    """A user became a member of a room."""
+
+    room: str
+    user: str
+
+
+class Left(NamedTuple):
+    """A user ceased to be a member of a room."""
+
+    room: str
+    user: str
+
+
+class Ack(NamedTuple):
+    """A Send, Join or Leave has happened and is on disk."""
+
+    seq: int = 0
+    number: int = 0
+    nonce: int = 0
+    duplicate: bool = False
+    sent_at: int = 0
+
+
+class Error(NamedTuple):
+    """A command could not be done."""
+
+    code: ErrorCode
+    message: str
+    retry_after: float | None = None
+
+
+class Welcome(NamedTuple):
+    """The session is open."""
+
+    user: str
+    session_id: str
+    cursor: Cursor
+    resumed: bool
+    last_nonce: int
+    rooms: tuple[str, ...]
+    presence_limit: int
+    version: str
+
+
+class Presence(NamedTuple):
+    """A user came or went."""
+
+    user: str
+    online: bool
+
+
+class Member(NamedTuple):
+    """One line of a roster."""
+
+    user: str
+    online: bool
+
+
+class Roster(NamedTuple):
+    """Who is there, in code-point order."""
+
+    to: str
+    members: tuple[Member, ...]
+    more: bool = False
+
+
+class HistoryPage(NamedTuple):
+    """Past messages, oldest first: each the encoded frame that it was first sent as."""
+
+    to: str
+    frames: tuple[bytes, ...]
+    more: bool = False
+
+
+class Gap(NamedTuple):
+    """Durable events between two seqs, both excluded, cannot be shown any more."""
+
+    to: str
+    after_seq: int
+    before_seq: int
+    reason: GapReason
+
+
+class Goodbye(NamedTuple):
+    """The last event of a stream."""
+
+    reason: GoodbyeReason
+    message: str
+    reconnect: bool = False
+    retry_after: float | None = None
+
+
+class Pong(NamedTuple):
+    """A sign of life."""
+
+
+DurableBody = Message | Joined | Left
+EventBody = (
+    DurableBody | Ack | Error | Welcome | Presence | Roster | HistoryPage | Gap | Goodbye | Pong
+)
+
+
+class Event(NamedTuple):
+    """One thing told: `ref` names the command it replies to, `seq` is 0 for the ephemeral."""
+
+    body: EventBody
+    seq: int = 0
+    ref: int = 0

@@ -1,0 +1,1 @@
+"""Who is connected to this node, and how what happened reaches them."""

@@ -1,0 +1,130 @@
+"""One applied batch, on its way to those whom it concerns.
+
+The events of a batch are gathered in one *run* a topic. What a session is to see of a run is a
+*window* of it: all of it for most, less for those who came or went in the middle of the batch.
+Sessions with the same windows and the same encoding share the same bytes, which are made once.
+"""
+
+from bisect import bisect_right
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from heapq import merge
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from chat_service.core.outcome import Durable, Topic
+from chat_service.hub.registry import Registry, Subscriber
+
+BLOB_BYTES: Final = 256 * 1024
+"""The most bytes of stored events in one shared blob: a reader gets no larger frame of them."""
+
+_by_seq = attrgetter("seq")
+
+
+class Window(NamedTuple):
+    """The part of a topic's run that a session is to see."""
+
+    topic: Topic
+    start: int
+    stop: int
+
+
+class FanOut:
+    """Gathers a batch event by event, then delivers it."""
+
+    def __init__(self, registry: Registry, rooms: Mapping[str, Set[Subscriber]]) -> None:
+        self._registry = registry
+        self._rooms = rooms
+        self._runs: dict[Topic, list[Durable]] = {}
+        self._windows: dict[Subscriber, list[Window]] = {}
+        self._since: dict[Subscriber, int] = {}
+        self._joined: dict[tuple[Subscriber, Topic], int] = {}
+        self._own: dict[Subscriber, set[int]] = {}
+
+    def add(self, event: Durable, author: Subscriber | None) -> None:
+        """Take the next event; `author` is the session that caused it, if it is one of ours."""
+        self._runs.setdefault(event.topic, []).append(event)
+        if author is not None and not author.codec.echoes and isinstance(event.topic, str):
+            self._own.setdefault(author, set()).add(event.seq)
+
+    def entered(self, subscriber: Subscriber, seq: int) -> None:
+        """Let a session see only what comes behind a seq."""
+        self._since[subscriber] = seq
+
+    def joined(self, subscriber: Subscriber, room: str, seq: int) -> None:
+        """Let a session see of a room what comes from a seq on."""
+        self._joined[subscriber, room] = seq - 1
+
+    def left(self, subscriber: Subscriber, room: str) -> None:
+        """Let a session see of a room what has been gathered so far."""
+        self._open_window(subscriber, room, self._runs.get(room, []))
+        self._joined.pop((subscriber, room), None)
+
+    def deliver(self) -> list[Subscriber]:
+        """Put every session's share in its outbox; returns those whose outbox was full.
+
+        The outboxes are not woken yet.
+        """
+        for topic, run in self._runs.items():
+            for subscriber in self._audience(topic):
+                if subscriber.live:
+                    self._open_window(subscriber, topic, run)
+        shared: dict[Hashable, tuple[list[bytes], int]] = {}
+        full: list[Subscriber] = []
+        for subscriber, windows in self._windows.items():
+            blobs, events = self._share(subscriber, windows, shared)
+            if not all(subscriber.outbox.put(blob, events) for blob in blobs):
+                full.append(subscriber)
+        return full
+
+    @property
+    def touched(self) -> Iterable[Subscriber]:
+        """The sessions that got something."""
+        return self._windows.keys()
+
+    def _audience(self, topic: Topic) -> Iterable[Subscriber]:
+        if isinstance(topic, str):
+            return self._rooms.get(topic, ())
+        return {s for identity in topic for s in self._registry.of_identity(identity)}
+
+    def _open_window(self, subscriber: Subscriber, topic: Topic, run: Sequence[Durable]) -> None:
+        start = 0
+        if self._since or self._joined:
+            behind = self._since.get(subscriber, 0)
+            behind = max(behind, self._joined.get((subscriber, topic), 0))
+            start = bisect_right(run, behind, key=_by_seq)
+        if start < len(run):
+            windows = self._windows.setdefault(subscriber, [])
+            windows.append(Window(topic, start, len(run)))
+
+    def _share(
+        self,
+        subscriber: Subscriber,
+        windows: list[Window],
+        shared: dict[Hashable, tuple[list[bytes], int]],
+    ) -> tuple[list[bytes], int]:
+        """Return a session's blobs and the number of events in each (the last may have fewer)."""
+        own = self._own.get(subscriber)
+        if own is not None:
+            seen = [event for event in self._events(windows) if event.seq not in own]
+            return _encode(subscriber, seen)
+        private = any(not isinstance(window.topic, str) for window in windows)
+        key = (subscriber.codec.sharing(private=private), *windows)
+        share = shared.get(key)
+        if share is None:
+            share = shared[key] = _encode(subscriber, self._events(windows))
+        return share
+
+    def _events(self, windows: Sequence[Window]) -> Sequence[Durable]:
+        parts = [self._runs[topic][start:stop] for topic, start, stop in windows]
+        return parts[0] if len(parts) == 1 else list(merge(*parts, key=_by_seq))
+
+
+def _encode(subscriber: Subscriber, events: Sequence[Durable]) -> tuple[list[bytes], int]:
+    if not events:
+        return [], 0
+    largest = max(len(event.frame) for event in events)
+    per_blob = max(1, BLOB_BYTES // largest)
+    blobs = [
+        subscriber.codec.join(events[i : i + per_blob]) for i in range(0, len(events), per_blob)
+    ]
+    return [blob for blob in blobs if blob], min(per_blob, len(events))

@@ -1,0 +1,220 @@
+"""The hub: the sessions of this node, the rooms they are in, and the way of a batch to them."""
+
+import asyncio
+from collections.abc import Callable, Hashable, Sequence
+
+from chat_service.core.address import LOBBY
+from chat_service.core.commands import Enter, Entry, Exit
+from chat_service.core.errors import Unavailable
+from chat_service.core.events import Event, Goodbye, GoodbyeReason, Joined, Left, Presence
+from chat_service.core.limits import NAME_HOLD, PRESENCE_GRACE
+from chat_service.core.outcome import Applied, Durable, Entered
+from chat_service.hub.fan_out import FanOut
+from chat_service.hub.presence import PresenceBook
+from chat_service.hub.registry import Registry, Subscriber
+
+_TELL_PRESENCE_AFTER = 0.05
+"""Seconds in which changes of presence gather when no batch takes them along."""
+
+_EXIT_AGAIN_AFTER = 1.0
+"""Seconds after which an Exit is appended again that the storage could not take."""
+
+SLOW = Goodbye(
+    GoodbyeReason.SLOW_CONSUMER,
+    "you read too slowly; connect again and resume",
+    reconnect=True,
+)
+SUPERSEDED = Goodbye(GoodbyeReason.SUPERSEDED, "you have connected from elsewhere")
+NAME_PASSED = Goodbye(GoodbyeReason.SUPERSEDED, "your name has passed to another client")
+
+
+class Hub:
+    """Tells the sessions of this node what has happened, and the log who has gone.
+
+    `append` hands an entry to the log and `now` gives the time in microseconds since 1970.
+    """
+
+    def __init__(
+        self, append: Callable[[Entry], None], now: Callable[[], int], presence_limit: int
+    ) -> None:
+        self.registry = Registry()
+        self.presence_limit = presence_limit
+        self.seq = 0
+        """The seq of the last event that was fanned out."""
+        self.draining = False
+        """Whether the server is shutting down: nothing new is let in or executed."""
+        self._append = append
+        self._now = now
+        self._rooms: dict[str, set[Subscriber]] = {}
+        self._presence = PresenceBook(PRESENCE_GRACE, self._tell_presence_soon)
+        self._telling: asyncio.TimerHandle | None = None
+        self._exits: set[asyncio.TimerHandle] = set()
+        self._closed = False
+
+    # A session's way in and out.
+
+    def open(self, subscriber: Subscriber) -> None:
+        """Take in a session that has yet to say who it is."""
+        self.registry.open(subscriber)
+
+    def register(self, subscriber: Subscriber, entered: Entered, entry: Entry) -> None:
+        """Put a session into the map, its name being its own from here on.
+
+        An older session of the same client is superseded.
+        """
+        for older in list(self.registry.of_user(entry.user)):
+            older.owner.end(SUPERSEDED if older.client == entry.client else NAME_PASSED)
+            self._forget(older)
+        subscriber.user = entry.user
+        subscriber.identity = entered.identity
+        subscriber.client = entry.client
+        subscriber.rooms = set(entered.rooms)
+        self.registry.add(subscriber)
+        for room in subscriber.rooms:
+            self._rooms.setdefault(room, set()).add(subscriber)
+        self._presence.arrived(subscriber.user, subscriber.rooms)
+
+    def leave(self, subscriber: Subscriber, *, hold: bool) -> None:
+        """Forget a session and let go of its name; with `hold`, only after a while."""
+        registered = subscriber in self.registry.of_user(subscriber.user)
+        self._forget(subscriber)
+        if not registered:
+            return
+        if not self.registry.of_user(subscriber.user):
+            self._presence.departed(subscriber.user, subscriber.rooms, lost=hold)
+        self.release(subscriber.id, subscriber.user, subscriber.client, hold=hold)
+
+    def release(self, session: str, user: str, client: bytes, *, hold: bool) -> None:
+        """Tell the log that a session has no more use for its name; with `hold`, after a while."""
+        if self._closed:
+            return  # the next start finds the name held and lets go of it
+        if hold:
+            self._append(Entry(session, 0, user, client, self._now(), Exit(hold=True)))
+            self._exit_later(NAME_HOLD, session, user, client)
+        else:
+            self._append(Entry(session, 0, user, client, self._now(), Exit()))
+
+    def close(self) -> None:
+        """Stop all timers: nothing is told or appended any more."""
+        self._closed = True
+        self._presence.close()
+        for timer in (*self._exits, self._telling):
+            if timer is not None:
+                timer.cancel()
+
+    # A batch's way out.
+
+    def fan_out(self, batch: Sequence[Applied]) -> list[Subscriber]:
+        """Answer who asked and deliver what followed; returns the sessions that got events."""
+        fan_out = FanOut(self.registry, self._rooms)
+        answered: set[Subscriber] = set()
+        for applied in batch:
+            author = self.registry.get(applied.entry.session)
+            for event in applied.events:
+                self._follow(fan_out, event, author)
+            self._answer(fan_out, applied, author)
+            if author is not None:
+                answered.add(author)
+        for slow in fan_out.deliver():
+            slow.owner.end(SLOW, drop=True)
+        touched = list(answered.union(fan_out.touched))
+        for subscriber in touched:
+            subscriber.outbox.wake()
+        self.tell_presence()
+        return touched
+
+    def refuse(self, batch: Sequence[Entry], refusal: Unavailable) -> None:
+        """Tell who asked that none of a batch has happened."""
+        for entry in batch:
+            author = self.registry.get(entry.session)
+            if isinstance(entry.body, Exit):
+                self._exit_later(_EXIT_AGAIN_AFTER, entry.session, entry.user, entry.client)
+            elif author is not None:
+                author.owner.answered(Applied(entry, refusal))
+                author.outbox.wake()
+
+    def tell_presence(self) -> None:
+        """Tell who came and went to those who share a room with them that is not too large."""
+        by_room: dict[str, list[Presence]] = {}
+        changed: set[str] = set()
+        for presence, rooms in self._presence.due():
+            changed.add(presence.user)
+            for room in rooms:
+                if 0 < len(self._rooms.get(room, ())) <= self.presence_limit:
+                    by_room.setdefault(room, []).append(presence)
+        if LOBBY in by_room:  # where everyone is, and so every change
+            by_room = {LOBBY: by_room[LOBBY]}
+        told: dict[Subscriber, tuple[str, ...]] = {}
+        for room in by_room:
+            for subscriber in self._rooms[room]:
+                told[subscriber] = (*told.get(subscriber, ()), room)
+        shared: dict[Hashable, tuple[bytes, int]] = {}
+        for subscriber, in_rooms in told.items():
+            if subscriber.outbox.past_half:
+                continue  # what can be shed is shed for a reader who is behind
+            own = subscriber.user if subscriber.user in changed else ""
+            key = (subscriber.codec.sharing(private=False), in_rooms, own)
+            if key not in shared:
+                changes = dict.fromkeys(c for room in in_rooms for c in by_room[room])
+                shared[key] = _encode(subscriber, [c for c in changes if c.user != own])
+            subscriber.outbox.put(*shared[key])
+            subscriber.outbox.wake()
+
+    def _follow(self, fan_out: FanOut, event: Durable, author: Subscriber | None) -> None:
+        """Gather an event, and let memberships follow it."""
+        self.seq = event.seq
+        fan_out.add(event, author)
+        if isinstance(event.body, Joined):
+            for subscriber in self.registry.of_identity(event.identity):
+                subscriber.rooms.add(event.body.room)
+                self._rooms.setdefault(event.body.room, set()).add(subscriber)
+                fan_out.joined(subscriber, event.body.room, event.seq)
+        elif isinstance(event.body, Left):
+            for subscriber in self.registry.of_identity(event.identity):
+                if subscriber.live:
+                    fan_out.left(subscriber, event.body.room)
+                subscriber.rooms.discard(event.body.room)
+                self._drop_from_room(subscriber, event.body.room)
+
+    def _answer(self, fan_out: FanOut, applied: Applied, author: Subscriber | None) -> None:
+        entry, reply = applied.entry, applied.reply
+        if author is not None:
+            if isinstance(reply, Entered):
+                fan_out.entered(author, reply.seq)
+            author.owner.answered(applied)
+        elif isinstance(reply, Entered) and isinstance(entry.body, Enter):
+            # Its session has gone meanwhile: nobody else would ever let go of the name.
+            self.release(entry.session, entry.user, entry.client, hold=False)
+
+    def _forget(self, subscriber: Subscriber) -> None:
+        self.registry.remove(subscriber)
+        for room in subscriber.rooms:
+            self._drop_from_room(subscriber, room)
+
+    def _drop_from_room(self, subscriber: Subscriber, room: str) -> None:
+        members = self._rooms.get(room)
+        if members is not None:
+            members.discard(subscriber)
+            if not members:
+                del self._rooms[room]
+
+    def _exit_later(self, delay: float, session: str, user: str, client: bytes) -> None:
+        def append() -> None:
+            self._exits.discard(timer)
+            self.release(session, user, client, hold=False)
+
+        timer = asyncio.get_running_loop().call_later(delay, append)
+        self._exits.add(timer)
+
+    def _tell_presence_soon(self) -> None:
+        if self._telling is None and not self._closed:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(_TELL_PRESENCE_AFTER, self._tell_presence_now)
+
+    def _tell_presence_now(self) -> None:
+        self._telling = None
+        self.tell_presence()
+
+
+def _encode(subscriber: Subscriber, changes: Sequence[Presence]) -> tuple[bytes, int]:
+    return b"".join(subscriber.codec.encode(Event(c)) for c in changes), len(changes)

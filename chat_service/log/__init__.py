@@ -1,0 +1,1 @@
+"""The log: the one total order of accepted commands."""

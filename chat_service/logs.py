@@ -1,0 +1,162 @@
+"""What the operator reads: one event a line on stderr, for people or as JSON.
+
+A log tells names, numbers and reasons, never a text that somebody wrote nor a client's secret id:
+`log.info("session opened", user=user, transport="tcp")`. So pass scalars, not commands or events,
+whose `repr` holds their text. Tracebacks come without the values of variables for the same reason.
+
+Names and reasons come from strangers. Whatever they hold, an event stays one line, and no
+terminal is sent an escape sequence that is not the renderer's own. The lines of a traceback are
+indented, which no event is.
+"""
+
+import logging
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, TextIO
+
+import structlog
+from structlog.processors import ExceptionRenderer, JSONRenderer, TimeStamper, add_log_level
+from structlog.stdlib import add_logger_name
+from structlog.tracebacks import ExceptionDictTransformer
+from structlog.typing import EventDict, ExcInfo, FilteringBoundLogger, Processor
+
+from chat_service.config import LogFormat
+
+_PLAIN: Final = re.compile(r"[^\s=\"'\\]+")
+
+# ConsoleRenderer takes fields of these names for its own, and begins new lines for them.
+_RENAMED: Final = {"exception": "exception_", "stack": "stack_"}
+_LEADING: Final = ("timestamp", "level", "event", "logger")
+
+_loggers: dict[str, FilteringBoundLogger] = {}
+
+
+def get(name: str) -> FilteringBoundLogger:
+    """Return the logger of a module; it may be had before `configure`, and follows it."""
+    if name not in _loggers:
+        _loggers[name] = structlog.get_logger(name)
+    return _loggers[name]
+
+
+def configure(level: str, log_format: LogFormat, stream: TextIO | None = None) -> None:
+    """Send every event of at least `level`, the libraries' too, to `stream` (default: stderr).
+
+    `auto` is `human`. Colours are for terminals, unless NO_COLOR is set (https://no-color.org).
+    """
+    stream = stream or sys.stderr
+    layout = _json() if log_format == "json" else _human(colors=_wants_colors(stream))
+    structlog.configure(
+        processors=[add_log_level, add_logger_name, TimeStamper(fmt="iso", utc=True), *layout],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_sinks(stream),
+        cache_logger_on_first_use=True,
+    )
+    _forget_cached()
+    logging.captureWarnings(True)
+    logging.getLogger().addHandler(_BRIDGE)
+    logging.getLogger().setLevel(level.upper())
+
+
+def printable(text: str) -> str:
+    """Return the text with everything that could move a terminal's cursor as a visible escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )
+
+
+def _forget_cached() -> None:
+    """Let every logger ask again how it is configured: what it cached is `bind`, on itself."""
+    for logger in _loggers.values():
+        vars(logger).pop("bind", None)
+
+
+def _wants_colors(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+def _json() -> list[Processor]:
+    tracebacks = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+    return [_put_in_order, tracebacks, JSONRenderer()]  # which escapes all but printable ASCII
+
+
+def _put_in_order(_logger: object, _method: str, fields: EventDict) -> EventDict:
+    return {key: fields.pop(key) for key in _LEADING} | dict(fields)
+
+
+def _human(*, colors: bool) -> list[Processor]:
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=colors, sort_keys=False, exception_formatter=_write_traceback
+    )
+    return [_make_harmless, renderer]
+
+
+def _make_harmless(_logger: object, _method: str, fields: EventDict) -> EventDict:
+    """Quote and escape what ConsoleRenderer would write as it is."""
+    exc_info = fields.pop("exc_info", None)
+    event = printable(str(fields.pop("event")))
+    harmless = {_RENAMED.get(key, key): _shown(value) for key, value in fields.items()}
+    return {**harmless, "event": event, "exc_info": exc_info}
+
+
+class _Verbatim(str):
+    """A text that ConsoleRenderer, which shows some by their `repr`, leaves as it is."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def _shown(value: object) -> _Verbatim:
+    plain = isinstance(value, str) and value.isprintable() and _PLAIN.fullmatch(value)
+    return _Verbatim(value if plain else printable(repr(value)))
+
+
+def _write_traceback(out: TextIO, exc_info: ExcInfo) -> None:
+    text = ExceptionRenderer()(None, "", {"exc_info": exc_info})["exception"]
+    out.writelines(f"\n    {printable(line)}" for line in text.split("\n"))
+
+
+class _Sink:
+    """Where structlog sends the lines of one logger."""
+
+    def __init__(self, stream: TextIO, lock: threading.Lock, name: str) -> None:
+        self.name = name
+        self._stream = stream
+        self._lock = lock
+
+    def write(self, line: str) -> None:
+        """Write one line, or lose it: a log that nobody takes must not stop the chat."""
+        with self._lock, suppress(OSError, ValueError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = write
+
+
+def _sinks(stream: TextIO) -> Callable[[str], _Sink]:
+    lock = threading.Lock()  # grpc logs from threads of its own
+
+    def sink(name: str = "") -> _Sink:
+        return _Sink(stream, lock, name)
+
+    return sink
+
+
+class _Bridge(logging.Handler):
+    """Hands what libraries log with `logging` to the same renderer."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the record again, at the nearest level that structlog knows."""
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        try:
+            get(record.name).log(level, record.getMessage(), exc_info=record.exc_info)
+        except Exception:
+            self.handleError(record)
+
+
+_BRIDGE: Final = _Bridge()

@@ -1,0 +1,162 @@
+"""The composition root: builds every part, owns the tasks and the order of shutdown."""
+
+import asyncio
+import contextlib
+import random
+import signal
+import time
+from collections.abc import Awaitable, Iterable
+from typing import Protocol
+
+from chat_service.config import Config, Endpoint
+from chat_service.core.events import Goodbye, GoodbyeReason
+from chat_service.follower import Follower
+from chat_service.hub.hub import Hub
+from chat_service.log.embedded import EmbeddedLog
+from chat_service.logs import get
+from chat_service.session import Reception
+from chat_service.state.store import Store
+from chat_service.transports.rpc import RpcTransport
+from chat_service.transports.tcp import TcpTransport
+
+_log = get("node")
+
+RECONNECT_SPREAD = 2.0
+"""Seconds over which clients are asked to spread their return after a shutdown."""
+
+
+class Transport(Protocol):
+    """A way in."""
+
+    async def start(self) -> Endpoint:
+        """Listen; returns the endpoint with its real port. Raises StartupError."""
+
+    async def stop_accepting(self) -> None:
+        """Let no new connection in."""
+
+    async def stop(self, grace: float) -> None:
+        """Wait `grace` seconds for the connections to end, then force them."""
+
+
+class Node:
+    """One server. `run` serves until it is told to stop; tests use `start` and `stop`."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.endpoints: dict[str, Endpoint] = {}
+        """Where each transport that is on listens, by its name."""
+        self._transports: dict[str, Transport] = {}
+        self._stopping = asyncio.Event()
+        self._forced = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; a second one forces. Raises StartupError."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+        await self.start()
+        ready = " ".join(f"{name}={endpoint}" for name, endpoint in self.endpoints.items())
+        print(f"ready {ready}", flush=True)  # noqa: T201  (the one line that stdout is for)
+        stopping = asyncio.create_task(self._stopping.wait(), name="until stopped")
+        await asyncio.wait((stopping, self._following), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        await self.stop()
+
+    async def start(self) -> None:
+        """Open the state and listen. Raises StartupError, having given back what it took."""
+        config = self._config
+        self._store = await asyncio.to_thread(Store.open, config.data)
+        log = self._ledger = EmbeddedLog()
+        self.hub = Hub(log.append, _now, config.presence_limit)
+        self.hub.seq = self._store.seq
+        reception = Reception(
+            self.hub,
+            log,
+            self._store,
+            _now,
+            outbox_events=config.outbox_events,
+            outbox_bytes=config.outbox_bytes,
+            max_sessions=config.max_sessions,
+        )
+        # Names that were held when the last run ended: their clients have a while to come back.
+        for user, client, session in await self._store.held_names():
+            self.hub.release(session, user, client, hold=True)
+        self._following = asyncio.create_task(
+            Follower(log, self._store, self.hub).run(), name="follower"
+        )
+        if config.grpc is not None:
+            self._transports["grpc"] = RpcTransport(reception, config.grpc, config.keepalive)
+        if config.tcp is not None:
+            self._transports["tcp"] = TcpTransport(reception, config.tcp, config.keepalive)
+        try:
+            for name, transport in self._transports.items():
+                self.endpoints[name] = await transport.start()
+        except BaseException:
+            await self.stop()
+            raise
+        _log.info("ready", epoch=self._store.epoch, seq=self._store.seq, **self._described())
+
+    async def stop(self) -> None:
+        """Shut down gracefully within the deadline; raises what has stopped the follower."""
+        _log.info("shutting down", sessions=len(self.hub.registry))
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._config.shutdown_deadline
+        transports = list(self._transports.values())
+        self.hub.draining = True
+        await _each(transport.stop_accepting() for transport in transports)
+        await self._until_committed(deadline)
+        for member in self.hub.registry.all():
+            member.owner.end(_shutdown_goodbye())
+        stopping = asyncio.gather(
+            *(transport.stop(max(0.0, deadline - loop.time() - 0.5)) for transport in transports)
+        )
+        await self._unless_forced(stopping)
+        self.hub.close()
+        self._following.cancel()
+        results = await asyncio.gather(self._following, return_exceptions=True)
+        await self._store.close()
+        _log.info("stopped", seq=self._store.seq)
+        if isinstance(results[0], Exception):
+            raise results[0]
+
+    async def _until_committed(self, deadline: float) -> None:
+        """Let everything that was accepted be applied and fanned out."""
+        loop = asyncio.get_running_loop()
+        idle = asyncio.create_task(self._ledger.idle(), name="until committed")
+        timeout = max(0.0, (deadline - loop.time()) / 2)
+        await asyncio.wait(
+            (idle, self._following), timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+        )
+        idle.cancel()
+
+    async def _unless_forced(self, stopping: asyncio.Future[list[None]]) -> None:
+        forced = asyncio.create_task(self._forced.wait(), name="until forced")
+        await asyncio.wait((stopping, forced), return_when=asyncio.FIRST_COMPLETED)
+        forced.cancel()
+        if not stopping.done():
+            _log.warning("forced")
+            stopping.cancel()
+            await _each(transport.stop(0.0) for transport in self._transports.values())
+        with contextlib.suppress(asyncio.CancelledError):
+            await stopping
+
+    def _signalled(self) -> None:
+        if self._stopping.is_set():
+            self._forced.set()
+        self._stopping.set()
+
+    def _described(self) -> dict[str, str]:
+        return {name: str(endpoint) for name, endpoint in self.endpoints.items()}
+
+
+async def _each(coroutines: Iterable[Awaitable[None]]) -> None:
+    await asyncio.gather(*coroutines)
+
+
+def _shutdown_goodbye() -> Goodbye:
+    again = random.uniform(0.1, RECONNECT_SPREAD)  # noqa: S311  (only spreads a herd)
+    return Goodbye(GoodbyeReason.SHUTDOWN, "server shutting down", True, again)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

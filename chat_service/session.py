@@ -1,0 +1,404 @@
+"""One connection's life, the same for every transport.
+
+A transport makes a Session when a client connects, hands it the bytes that come (`feed`) and the
+end of input (`end_of_input`), writes what its outbox holds, and closes it when the connection is
+over, in whatever way (`close`). Between those calls the session is in one of these phases:
+
+    NEW ──hello──▶ ENTERING ──applied──▶ OPEN ──▶ ENDED
+     └───────────── refused, timed out ───────────▲
+
+ENDED means that the last event is in the outbox; the transport flushes it and closes.
+"""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
+from typing import Any
+
+from chat_service import __version__
+from chat_service.catch_up import SlowConsumer, StartingPoint, catch_up, starting_point
+from chat_service.core import limits
+from chat_service.core.address import LOBBY, parse_address, parse_name, parse_room
+from chat_service.core.commands import (
+    Command,
+    CommandBody,
+    Cursor,
+    Enter,
+    Entry,
+    EntryBody,
+    Hello,
+    History,
+    Join,
+    Leave,
+    Ping,
+    Quit,
+    Send,
+    Who,
+)
+from chat_service.core.errors import (
+    HelloRequired,
+    InvalidCommand,
+    InvalidText,
+    Refusal,
+    Unavailable,
+)
+from chat_service.core.events import (
+    Error,
+    Event,
+    Goodbye,
+    GoodbyeReason,
+    Member,
+    Pong,
+    Roster,
+    Welcome,
+)
+from chat_service.core.outcome import Applied, Entered
+from chat_service.hub.hub import SLOW, Hub
+from chat_service.hub.outbox import Outbox
+from chat_service.hub.registry import Subscriber
+from chat_service.log.port import Log
+from chat_service.logs import get
+from chat_service.state.port import Archive
+from chat_service.wire.port import Codec, Received
+
+_log = get("session")
+
+COMMIT_TIMEOUT = 10.0
+"""Seconds in which what a client asked has to be answered before it is let go."""
+
+
+FAILED = Goodbye(
+    GoodbyeReason.INTERNAL, "the server made a mistake", reconnect=True, retry_after=1.0
+)
+
+
+class Phase(Enum):
+    """Where in its life a session is."""
+
+    NEW = "new"
+    ENTERING = "entering"
+    OPEN = "open"
+    ENDED = "ended"
+
+
+class Session:
+    """One connection of one user. Also the `Owner` that the hub talks to."""
+
+    def __init__(
+        self, hub: Hub, log: Log, archive: Archive, now: Callable[[], int], codec: Codec,
+        outbox: Outbox, peer: str,
+    ) -> None:  # fmt: skip
+        self.outbox = outbox
+        self.goodbye: Goodbye | None = None
+        """Why it ended; None while it has not, or if the client just left."""
+        self.refusal: Refusal | None = None
+        """What the client did wrong, if it ended by that."""
+        self.on_end: Callable[[], None] | None = None
+        """Called when the last event is in the outbox."""
+        self._hub = hub
+        self._ledger = log
+        self._archive = archive
+        self._now = now
+        self._codec = codec
+        self._peer = peer
+        self._phase = Phase.NEW
+        self._hello = Hello("")
+        self._transient = False
+        self._client = b""
+        self._unanswered = 0
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._catching_up: asyncio.Task[None] | None = None
+        self._member = Subscriber(secrets.token_hex(8), self, codec, outbox)
+        self._deadline = asyncio.get_running_loop().call_later(
+            limits.HELLO_TIMEOUT, self._hello_missing
+        )
+        hub.open(self._member)
+
+    @property
+    def id(self) -> str:
+        """What this connection is called in the logs."""
+        return self._member.id
+
+    @property
+    def ended(self) -> bool:
+        """Whether the last event is in the outbox."""
+        return self._phase is Phase.ENDED
+
+    # What the transport tells.
+
+    async def feed(self, data: bytes) -> None:
+        """Execute what bytes from the client ask for, in order."""
+        if self.ended:
+            return
+        try:
+            received = self._codec.feed(data)
+        except Refusal as refusal:
+            self._break_off(0, refusal, GoodbyeReason.PROTOCOL_ERROR)
+        else:
+            await self._execute(received)
+
+    async def end_of_input(self) -> None:
+        """Let the client leave cleanly, once everything it asked has been answered."""
+        await self._execute(self._codec.end_of_input())
+        if not self.ended:
+            await self._all_answered()
+            self._finish()
+
+    async def close(self) -> None:
+        """Give back all that the session holds, its connection being over.
+
+        A client that was cut off, or told to connect again, may want its name back: it is kept for
+        a while.
+        """
+        expected_back = not self.ended or (self.goodbye is not None and self.goodbye.reconnect)
+        self._finish()
+        self._deadline.cancel()
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+            await asyncio.gather(self._catching_up, return_exceptions=True)
+        self._hub.leave(self._member, hold=expected_back and not self._transient)
+        _log.debug("closed", session=self.id, user=self._member.user, lost=expected_back)
+
+    # What the hub tells.
+
+    def answered(self, applied: Applied) -> None:
+        """Pass on the reply to one of this session's entries."""
+        self._unanswered -= 1
+        if self._unanswered == 0:
+            self._settled.set()
+        reply, ref = applied.reply, applied.entry.ref
+        if isinstance(reply, Entered):
+            self._welcome(applied.entry, reply)
+        elif isinstance(reply, Refusal):
+            self._refuse(ref, reply)
+        else:
+            self._put(Event(reply, ref=ref))
+
+    def end(self, goodbye: Goodbye, *, drop: bool = False) -> None:
+        """Say goodbye behind everything that waits, or in its stead with `drop`."""
+        if self.ended:
+            return
+        self.goodbye = goodbye
+        if drop:
+            self.outbox.clear()
+        _log.info("goodbye", session=self.id, user=self._member.user, reason=goodbye.reason.name)
+        self._finish(self._codec.encode(Event(goodbye)))
+
+    # What the client asks.
+
+    async def _execute(self, received: Sequence[Received]) -> None:
+        for it in received:
+            if self.ended or self._hub.draining:
+                return
+            if isinstance(it, Command):
+                await self._execute_one(it)
+            else:
+                self._refuse(*it)
+                self.outbox.wake()
+
+    async def _execute_one(self, command: Command) -> None:
+        body = command.body
+        try:
+            self._require_hello(body)
+            await _EXECUTE[type(body)](self, command.ref, body)
+        except HelloRequired as refusal:
+            self._break_off(command.ref, refusal, GoodbyeReason.PROTOCOL_ERROR)
+        except Refusal as refusal:
+            self._refuse(command.ref, refusal)
+        self.outbox.wake()
+
+    def _require_hello(self, body: CommandBody) -> None:
+        if self._phase is Phase.NEW and not isinstance(body, Hello | Quit):
+            raise HelloRequired("say who you are first: the first command is Hello")
+
+    async def _enter(self, ref: int, hello: Hello) -> None:
+        if self._phase is not Phase.NEW:
+            raise InvalidCommand("you have said who you are already")
+        self._phase = Phase.ENTERING
+        name = parse_name(hello.user)
+        if len(hello.client_id.encode()) > limits.MAX_CLIENT_ID_BYTES:
+            raise InvalidCommand(f"a client_id has at most {limits.MAX_CLIENT_ID_BYTES} bytes")
+        self._hello = hello
+        self._transient = not hello.client_id
+        # The id is the client's secret: what proves it later is a digest, and that is all we keep.
+        secret = hello.client_id.encode() or secrets.token_bytes(16)
+        self._client = hashlib.sha256(secret).digest()[:16]
+        async with self._hub.registry.claim(name):
+            self._append(ref, name, Enter(self._transient))
+            await self._all_answered()
+
+    async def _send(self, ref: int, send: Send) -> None:
+        to = parse_address(send.to)
+        if not send.text.strip():
+            raise InvalidText("a text cannot be empty")
+        if len(send.text.encode()) > limits.MAX_TEXT_BYTES:
+            raise InvalidText(f"a text has at most {limits.MAX_TEXT_BYTES} bytes")
+        await self._ledger.room()
+        self._append(ref, self._member.user, send if to == send.to else send._replace(to=to))
+
+    async def _join(self, ref: int, join: Join) -> None:
+        room = parse_room(join.room)
+        await self._ledger.room()
+        self._append(ref, self._member.user, Join(room))
+
+    async def _leave(self, ref: int, leave: Leave) -> None:
+        room = parse_room(leave.room)
+        await self._ledger.room()
+        self._append(ref, self._member.user, Leave(room))
+
+    async def _who(self, ref: int, who: Who) -> None:
+        await self._all_answered()
+        to = parse_room(who.to) if who.to else ""
+        users = self._hub.registry.users
+        if to in ("", LOBBY):
+            names = sorted(name for name in users if name > who.after)[: limits.MAX_ROSTER + 1]
+        else:
+            names = await self._archive.members(
+                self._member.identity, to, after=who.after, limit=limits.MAX_ROSTER + 1
+            )
+        members = tuple(Member(name, name in users) for name in names[: limits.MAX_ROSTER])
+        self._put(Event(Roster(to, members, len(names) > limits.MAX_ROSTER), ref=ref))
+
+    async def _history(self, ref: int, history: History) -> None:
+        await self._all_answered()
+        page = await self._archive.history(
+            self._member.identity,
+            parse_address(history.to),
+            before_seq=history.before_seq,
+            limit=min(history.limit or limits.MAX_HISTORY, limits.MAX_HISTORY),
+        )
+        self._put(Event(page, ref=ref))
+
+    async def _ping(self, ref: int, _ping: Ping) -> None:
+        await self._all_answered()  # so that a Pong tells that all before it is done
+        self._put(Event(Pong(), ref=ref))
+
+    async def _quit(self, _ref: int, _quit: Quit) -> None:
+        await self._all_answered()
+        self.end(Goodbye(GoodbyeReason.LEFT, "bye"))
+
+    def _append(self, ref: int, user: str, body: EntryBody) -> None:
+        self._unanswered += 1
+        self._settled.clear()
+        entry = Entry(self.id, ref, user, self._client, self._now(), body)
+        self._ledger.append(entry)
+
+    async def _all_answered(self) -> None:
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT):
+                await self._settled.wait()
+        except TimeoutError:
+            raise Unavailable("the server is too slow now", retry_after=1.0) from None
+
+    # What the client is told.
+
+    def _welcome(self, entry: Entry, entered: Entered) -> None:
+        if self.ended:  # the connection went while its name was on the way
+            self._hub.release(entry.session, entry.user, entry.client, hold=False)
+            return
+        self._deadline.cancel()
+        self._phase = Phase.OPEN
+        self._hub.register(self._member, entered, entry)
+        start = starting_point(self._hello, entered, self._archive.epoch)
+        welcome = Welcome(
+            user=entry.user,
+            session_id=self.id,
+            cursor=Cursor(self._archive.epoch, start.after),
+            resumed=start.resumed,
+            last_nonce=entered.last_nonce,
+            rooms=entered.rooms,
+            presence_limit=self._hub.presence_limit,
+            version=__version__,
+        )
+        self._put(Event(welcome, ref=entry.ref))
+        if start.gap is not None:
+            self._put(Event(start.gap))
+        _log.debug("welcome", session=self.id, user=entry.user, peer=self._peer)
+        if start.live:
+            self._member.live = True
+        else:
+            self._catching_up = asyncio.create_task(self._catch_up(start))
+
+    async def _catch_up(self, start: StartingPoint) -> None:
+        try:
+            await catch_up(start, self._member, self._hub, self._archive)
+        except SlowConsumer:
+            self.end(SLOW, drop=True)
+        except Exception:
+            _log.exception("catching up failed", session=self.id)
+            self.end(FAILED)
+
+    def _put(self, event: Event) -> None:
+        if not self.outbox.put(self._codec.encode(event)):
+            self.end(SLOW, drop=True)
+
+    def _refuse(self, ref: int, refusal: Refusal) -> None:
+        """Answer with an Error; before the session is open, that ends it."""
+        if self._phase is Phase.ENTERING:
+            self._break_off(ref, refusal, GoodbyeReason.REFUSED)
+        else:
+            self._put(Event(_error(refusal), ref=ref))
+
+    def _break_off(self, ref: int, refusal: Refusal, reason: GoodbyeReason) -> None:
+        self.refusal = refusal
+        self._put(Event(_error(refusal), ref=ref))
+        again = refusal.retry_after
+        self.end(Goodbye(reason, str(refusal), reconnect=again is not None, retry_after=again))
+
+    def _hello_missing(self) -> None:
+        if self._phase is Phase.NEW:
+            seconds = f"{limits.HELLO_TIMEOUT:.0f} seconds"
+            refusal = HelloRequired(f"you have not said who you are within {seconds}")
+            self._break_off(0, refusal, GoodbyeReason.PROTOCOL_ERROR)
+
+    def _finish(self, last: bytes = b"") -> None:
+        if self.ended:
+            return
+        self._phase = Phase.ENDED
+        self._member.live = False
+        self.outbox.close(last)
+        if self.on_end is not None:
+            self.on_end()
+
+
+def _error(refusal: Refusal) -> Error:
+    return Error(refusal.code, str(refusal), refusal.retry_after)
+
+
+_EXECUTE: dict[type, Callable[[Session, int, Any], Awaitable[None]]] = {
+    Hello: Session._enter,  # noqa: SLF001
+    Send: Session._send,  # noqa: SLF001
+    Join: Session._join,  # noqa: SLF001
+    Leave: Session._leave,  # noqa: SLF001
+    Who: Session._who,  # noqa: SLF001
+    History: Session._history,  # noqa: SLF001
+    Ping: Session._ping,  # noqa: SLF001
+    Quit: Session._quit,  # noqa: SLF001
+}
+
+
+class Reception:
+    """Lets connections in: all that a transport needs to know of the rest of the house."""
+
+    def __init__(
+        self, hub: Hub, log: Log, archive: Archive, now: Callable[[], int], *,
+        outbox_events: int, outbox_bytes: int, max_sessions: int,
+    ) -> None:  # fmt: skip
+        self._hub = hub
+        self._ledger = log
+        self._archive = archive
+        self._now = now
+        self._outbox_bounds = outbox_events, outbox_bytes
+        self._max_sessions = max_sessions
+
+    def open(self, codec: Codec, peer: str) -> Session:
+        """Make the session of a new connection; raises Unavailable if none can be had now."""
+        if self._hub.draining:
+            raise Unavailable("the server is shutting down", retry_after=1.0)
+        if len(self._hub.registry) >= self._max_sessions:
+            raise Unavailable("the server is full", retry_after=5.0)
+        outbox = Outbox(*self._outbox_bounds)
+        return Session(self._hub, self._ledger, self._archive, self._now, codec, outbox, peer)

@@ -1,0 +1,1 @@
+"""The SQLite state: what applying the log so far has made true."""

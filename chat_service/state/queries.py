@@ -1,0 +1,137 @@
+"""What is read from the state, each function one short read on a given connection."""
+
+import heapq
+from collections.abc import Iterator
+from typing import Any
+
+import apsw
+
+from chat_service.core.address import LOBBY, is_room
+from chat_service.core.errors import NoSuchUser, NotAMember
+from chat_service.core.events import HistoryPage
+from chat_service.core.rules import topic_of
+from chat_service.state.machine import topic_name
+from chat_service.state.port import Page
+
+PAGE_EVENTS = 512
+PAGE_BYTES = 256 * 1024
+
+_FOREVER = 1 << 62
+
+
+def epoch(db: apsw.Connection) -> str:
+    """Return the identity of the log."""
+    return str(_one(db, "SELECT value FROM meta WHERE key = 'epoch'")[0])
+
+
+def held_names(db: apsw.Connection) -> list[tuple[str, bytes, str]]:
+    """Return each name that a session has, with its client and that session."""
+    return list(
+        db.execute(
+            "SELECT n.name, i.client, n.session FROM names n JOIN identities i"
+            " ON i.id = n.identity WHERE n.session IS NOT NULL"
+        )
+    )
+
+
+def missed(db: apsw.Connection, identity: int, after: int, rooms_after: int, upto: int) -> Page:
+    """Return the next page of what an identity was to see; see `Archive.missed`."""
+    with db:  # one snapshot, so that all topics are read as of the same moment
+        sources = [
+            _between(db, topic, since, until)
+            for topic, since, until in _stays(db, identity, after, rooms_after, upto)
+        ]
+        frames: list[bytes] = []
+        size = 0
+        for seq, frame in heapq.merge(*sources):
+            frames.append(frame)
+            size += len(frame)
+            if len(frames) == PAGE_EVENTS or size >= PAGE_BYTES:
+                return Page(tuple(frames), seq)
+    return Page(tuple(frames), upto)
+
+
+def history(
+    db: apsw.Connection, identity: int, to: str, before_seq: int, limit: int
+) -> HistoryPage:
+    """Return the latest messages before a seq; see `Archive.history`."""
+    topic = _readable(db, identity, to)
+    rows = db.execute(
+        "SELECT frame FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_by_topic"
+        " WHERE topic = ? AND seq < ? AND number > 0 ORDER BY seq DESC LIMIT ?)"
+        " ORDER BY seq DESC",
+        (topic, before_seq or _FOREVER, limit + 1),
+    )
+    frames = [frame for (frame,) in rows]
+    return HistoryPage(to, tuple(reversed(frames[:limit])), more=len(frames) > limit)
+
+
+def members(db: apsw.Connection, identity: int, room: str, after: str, limit: int) -> list[str]:
+    """Return names of a room's members behind one, in code-point order."""
+    topic = _readable(db, identity, room)
+    rows = db.execute(
+        "SELECT i.name FROM memberships m INDEXED BY members JOIN identities i"
+        " ON i.id = m.identity WHERE m.topic = ? AND m.until IS NULL AND i.name > ?"
+        " ORDER BY i.name LIMIT ?",
+        (topic, after, limit),
+    )
+    return [name for (name,) in rows]
+
+
+def _stays(
+    db: apsw.Connection, identity: int, after: int, rooms_after: int, upto: int
+) -> Iterator[tuple[int, int, int]]:
+    """Yield (topic, first seq, last seq) of all that an identity was to see."""
+    yield from db.execute(
+        "SELECT c.topic, ?1 + 1, ?2 FROM conversations c JOIN topics t ON t.id = c.topic"
+        " WHERE c.identity = ?3 AND t.seq > ?1",
+        (after, upto, identity),
+    )
+    yield from db.execute(
+        "SELECT id, ?1 + 1, ?2 FROM topics WHERE name = ?3 AND seq > ?1",
+        (rooms_after, upto, LOBBY),
+    )
+    yield from db.execute(
+        "SELECT topic, max(since, ?1 + 1), min(ifnull(until, ?2), ?2) FROM memberships"
+        " WHERE identity = ?3 AND since <= ?2 AND ifnull(until, ?2) > ?1",
+        (rooms_after, upto, identity),
+    )
+
+
+def _between(
+    db: apsw.Connection, topic: int, since: int, until: int
+) -> Iterator[tuple[int, bytes]]:
+    return db.execute(
+        "SELECT seq, frame FROM events WHERE topic = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+        (topic, since, until),
+    )
+
+
+def _readable(db: apsw.Connection, identity: int, to: str) -> int:
+    """Return the topic that an address is to an identity, or 0 if nothing was said there yet."""
+    if is_room(to):
+        return _room(db, identity, to)
+    other = _one(db, "SELECT identity FROM names WHERE name = ?", to[1:])
+    if other is None:
+        raise NoSuchUser(f"no such user: {to[1:]}")
+    name = topic_name(topic_of(identity, other[0]))
+    row = _one(db, "SELECT id FROM topics WHERE name = ?", name)
+    return int(row[0]) if row else 0
+
+
+def _room(db: apsw.Connection, identity: int, room: str) -> int:
+    row = _one(
+        db,
+        "SELECT t.id FROM topics t WHERE t.name = ?1 AND (t.name = ?3 OR EXISTS (SELECT 1 FROM"
+        " memberships m WHERE m.identity = ?2 AND m.topic = t.id AND m.until IS NULL))",
+        room,
+        identity,
+        LOBBY,
+    )
+    if row is None:
+        raise NotAMember(f"you are not in {room}")
+    return int(row[0])
+
+
+def _one(db: apsw.Connection, sql: str, *bindings: str | int) -> Any:
+    return db.execute(sql, bindings).fetchone()

@@ -1,0 +1,149 @@
+"""The database file: what makes it ours, and how it came to its present shape.
+
+Migrations are append-only: a step that has been released is never edited, and `user_version`
+counts the steps that a file has seen. `application_id` tells our files from others'
+(https://www.sqlite.org/fileformat2.html#application_id).
+"""
+
+import secrets
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from chat_service.startup import StartupError
+
+APPLICATION_ID: Final = 0x43484154  # "CHAT"
+_MAGIC: Final = b"SQLite format 3\x00"
+_HEADER_BYTES: Final = 100
+_CHECKED_BYTES: Final = 256 * 1024 * 1024
+"""Files up to this size are checked page by page at start; it takes about a second."""
+
+_V1: Final = """
+CREATE TABLE meta (
+    key     TEXT PRIMARY KEY,
+    value   ANY NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Who a name belongs to; session is NULL where it is free for another client.
+CREATE TABLE names (
+    name      TEXT PRIMARY KEY,
+    identity  INTEGER NOT NULL REFERENCES identities,
+    session   TEXT
+) STRICT, WITHOUT ROWID;
+
+-- away_since: the seq at which nobody was connected any more; NULL while somebody is.
+CREATE TABLE identities (
+    id          INTEGER PRIMARY KEY,
+    name        TEXT NOT NULL,
+    client      BLOB NOT NULL,
+    transient   INTEGER NOT NULL,
+    away_since  INTEGER,
+    UNIQUE (name, client)
+) STRICT;
+
+-- The last numbered message of each client: all that exactly-once takes.
+CREATE TABLE clients (
+    identity  INTEGER NOT NULL REFERENCES identities,
+    client    BLOB NOT NULL,
+    nonce     INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    number    INTEGER NOT NULL,
+    at        INTEGER NOT NULL,
+    PRIMARY KEY (identity, client)
+) STRICT, WITHOUT ROWID;
+
+-- A room ("#dev") or a conversation ("3,7"): number and seq are those of its last event.
+CREATE TABLE topics (
+    id      INTEGER PRIMARY KEY,
+    name    TEXT NOT NULL UNIQUE,
+    number  INTEGER NOT NULL,
+    seq     INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE conversations (
+    identity  INTEGER NOT NULL REFERENCES identities,
+    topic     INTEGER NOT NULL REFERENCES topics,
+    PRIMARY KEY (identity, topic)
+) STRICT, WITHOUT ROWID;
+
+-- One row a stay: its first and last event's seq; until is NULL while it lasts.
+CREATE TABLE memberships (
+    identity  INTEGER NOT NULL REFERENCES identities,
+    topic     INTEGER NOT NULL REFERENCES topics,
+    since     INTEGER NOT NULL,
+    until     INTEGER,
+    PRIMARY KEY (identity, topic, since)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members ON memberships (topic) WHERE until IS NULL;
+
+-- frame: the event as every reader gets it. number: 0 for what is no message.
+CREATE TABLE events (
+    seq     INTEGER PRIMARY KEY,
+    topic   INTEGER NOT NULL REFERENCES topics,
+    number  INTEGER NOT NULL,
+    frame   BLOB NOT NULL
+) STRICT;
+CREATE INDEX events_by_topic ON events (topic, seq, number);
+
+INSERT INTO topics (id, name, number, seq) VALUES (1, '#lobby', 0, 0);
+INSERT INTO meta (key, value) VALUES ('seq', 0);
+"""
+
+MIGRATIONS: Final = (_V1,)
+
+
+def verify(path: Path) -> None:
+    """Check, without writing, that a file is a database that this version can serve.
+
+    Raises StartupError if it is foreign, newer or corrupt.
+    """
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    if not header:
+        return  # an interrupted first start leaves an empty file
+    if not header.startswith(_MAGIC) or len(header) < _HEADER_BYTES:
+        raise StartupError(f"{path} is not a database of this service, or is corrupt")
+    version = int.from_bytes(header[60:64], "big")
+    application = int.from_bytes(header[68:72], "big")
+    if application != APPLICATION_ID:
+        raise StartupError(f"{path} is another program's database")
+    if version > len(MIGRATIONS):
+        raise StartupError(
+            f"{path} was written by a newer version (schema {version}, this one knows "
+            f"{len(MIGRATIONS)})"
+        )
+    if path.stat().st_size <= _CHECKED_BYTES:
+        _check_pages(path)
+
+
+def _check_pages(path: Path) -> None:
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            found = connection.pragma("quick_check(1)")
+        finally:
+            connection.close()
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise StartupError(f"{path} is corrupt ({error}); restore it from a backup") from None
+    if found != "ok":
+        raise StartupError(f"{path} is corrupt ({found}); restore it from a backup")
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Bring a database to the present schema, each step in a transaction of its own.
+
+    Raises StartupError if it is ahead of this version.
+    """
+    present = int(connection.pragma("user_version"))
+    if present > len(MIGRATIONS):
+        raise StartupError(f"the database was written by a newer version (schema {present})")
+    if present == 0:
+        connection.pragma("application_id", APPLICATION_ID)
+    for version in range(present, len(MIGRATIONS)):
+        with connection:
+            connection.execute(MIGRATIONS[version])
+            connection.pragma("user_version", version + 1)
+            if version == 0:
+                epoch = secrets.token_hex(8)
+                connection.execute("INSERT INTO meta VALUES ('epoch', ?)", (epoch,))

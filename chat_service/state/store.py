@@ -1,0 +1,175 @@
+"""The state on its two threads: one that applies, one that reads.
+
+SQLite work never runs on the event loop. Each connection belongs to one thread; WAL lets the
+reader see the last commit while the next one is being written. Without a directory there is one
+connection to a database in memory, and reads wait their turn on its thread.
+"""
+
+import asyncio
+import fcntl
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Concatenate, ParamSpec, TypeVar
+
+import apsw
+
+from chat_service.core.commands import Entry
+from chat_service.core.errors import Unavailable
+from chat_service.core.events import HistoryPage
+from chat_service.core.outcome import Applied
+from chat_service.startup import StartupError
+from chat_service.state import queries, schema
+from chat_service.state.machine import StateMachine
+from chat_service.state.port import Page
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RETRY_AFTER = 1.0
+"""Seconds after which it is worth another try when the storage has failed."""
+
+_BUSY_TIMEOUT_MS = 2_000
+
+_PASSING = (
+    apsw.FullError,
+    apsw.IOError,
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.ReadOnlyError,
+    apsw.CantOpenError,
+    apsw.PermissionsError,
+)
+"""Failures that leave the database sound and may be over at the next try."""
+
+
+class Store:
+    """An open state database. `open` makes one; `close` gives it back."""
+
+    def __init__(self, writer: apsw.Connection, reader: apsw.Connection | None) -> None:
+        self._writer = writer
+        self._reader = reader or writer
+        self._write_thread = ThreadPoolExecutor(1, "state-write")
+        self._read_thread = ThreadPoolExecutor(1, "state-read") if reader else self._write_thread
+        self._machine = StateMachine(writer)
+        self._lock: IO[bytes] | None = None
+        self._epoch = queries.epoch(writer)
+
+    @classmethod
+    def open(cls, directory: Path | None) -> "Store":
+        """Open the database in a directory, made if missing; None keeps everything in memory.
+
+        Raises StartupError if the database cannot be served, and leaves the file as it is.
+        """
+        if directory is None:
+            writer = apsw.Connection(":memory:")
+            schema.migrate(writer)
+            return cls(writer, None)
+        lock = _lock(directory)
+        try:
+            store = cls(*_connect(directory / "chat.db"))
+        except (apsw.Error, StartupError) as error:
+            lock.close()
+            if isinstance(error, StartupError):
+                raise
+            raise StartupError(f"cannot use {directory / 'chat.db'}: {error}") from None
+        store._lock = lock
+        return store
+
+    @property
+    def epoch(self) -> str:
+        """The identity of the log."""
+        return self._epoch
+
+    @property
+    def seq(self) -> int:
+        """The seq of the last event applied."""
+        return self._machine.seq
+
+    async def apply(self, entries: Sequence[Entry]) -> list[Applied]:
+        """Commit a batch; raises Unavailable if nothing of it has happened but it might yet."""
+        return await self._run(self._write_thread, self._machine.apply, entries)
+
+    async def held_names(self) -> list[tuple[str, bytes, str]]:
+        """Return each name that a session has, with its client and that session."""
+        return await self._read(queries.held_names)
+
+    async def missed(self, identity: int, *, after: int, rooms_after: int, upto: int) -> Page:
+        """Return the next page of what an identity was to see; see `Archive.missed`."""
+        return await self._read(queries.missed, identity, after, rooms_after, upto)
+
+    async def history(self, identity: int, to: str, *, before_seq: int, limit: int) -> HistoryPage:
+        """Return the latest messages before a seq; see `Archive.history`."""
+        return await self._read(queries.history, identity, to, before_seq, limit)
+
+    async def members(self, identity: int, room: str, *, after: str, limit: int) -> list[str]:
+        """Return names of a room's members; see `Archive.members`."""
+        return await self._read(queries.members, identity, room, after, limit)
+
+    async def close(self) -> None:
+        """Finish what runs, close the database and let go of its directory."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._read_thread, self._reader.close)
+        await loop.run_in_executor(self._write_thread, self._writer.close)
+        self._read_thread.shutdown()
+        self._write_thread.shutdown()
+        if self._lock is not None:
+            self._lock.close()
+
+    async def _read(
+        self,
+        query: Callable[Concatenate[apsw.Connection, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        return await self._run(self._read_thread, query, self._reader, *args, **kwargs)
+
+    async def _run(
+        self,
+        thread: ThreadPoolExecutor,
+        function: Callable[P, T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(thread, lambda: function(*args, **kwargs))
+        except _PASSING as error:
+            raise Unavailable(
+                f"the storage cannot take or give anything now: {error}", retry_after=RETRY_AFTER
+            ) from error
+
+
+def _lock(directory: Path) -> IO[bytes]:
+    """Make a directory this process's alone; the lock ends with the process, however it ends."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (directory / "chat.lock").open("ab")
+    except OSError as error:
+        raise StartupError(f"cannot write to {directory}: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise StartupError(f"another server is using {directory}") from None
+    return file
+
+
+def _connect(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
+    """Return the connections of the writer and of the reader."""
+    if path.exists():
+        schema.verify(path)
+    writer = apsw.Connection(str(path))
+    writer.set_busy_timeout(_BUSY_TIMEOUT_MS)
+    schema.migrate(writer)
+    # Only now: a file in WAL mode may keep what tells it as ours in its log alone, out of the
+    # sight of `verify`.
+    writer.pragma("journal_mode", "wal")
+    writer.pragma("synchronous", "full")
+    writer.pragma("cache_size", -65_536)  # KiB
+    writer.pragma("journal_size_limit", 64 * 1024 * 1024)
+    with writer:
+        writer.execute("UPDATE meta SET value = value WHERE key = 'epoch'")  # is it writable?
+    reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    reader.set_busy_timeout(_BUSY_TIMEOUT_MS)
+    return writer, reader

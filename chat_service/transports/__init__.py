@@ -1,0 +1,1 @@
+"""Bytes in, bytes out: what differs between one kind of connection and another."""

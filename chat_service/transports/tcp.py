@@ -1,0 +1,197 @@
+"""The raw-TCP bridge: lines for `nc`, `telnet` and scripts.
+
+Writing needs no task: the fan-out wakes the outbox, and what fits goes to the socket at once. Each
+connection has one task, which executes what the client sends; while it is busy with a full inbox
+the socket is not read.
+"""
+
+import asyncio
+import contextlib
+import socket
+from typing import Final
+
+from chat_service.config import Endpoint
+from chat_service.core.errors import Unavailable
+from chat_service.core.events import Error, Event
+from chat_service.logs import get
+from chat_service.session import FAILED, Reception, Session
+from chat_service.startup import StartupError
+from chat_service.wire.line import LineCodec
+
+_log = get("tcp")
+
+INBOX_BYTES: Final = 64 * 1024
+WRITE_BUFFER_BYTES: Final = 64 * 1024
+LINGER: Final = 2.0
+"""Seconds that a client has to read its last lines after the session has ended."""
+
+
+class TcpTransport:
+    """A listener and its connections."""
+
+    def __init__(self, reception: Reception, endpoint: Endpoint, keepalive: float) -> None:
+        self._reception = reception
+        self._endpoint = endpoint
+        self._keepalive = keepalive
+        self._connections: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> Endpoint:
+        """Listen; returns the endpoint with its real port. Raises StartupError."""
+        loop = asyncio.get_running_loop()
+        host, port = self._endpoint.host, self._endpoint.port
+        try:
+            self._server = await loop.create_server(
+                lambda: _Connection(self._reception, self._connections, self._keepalive),
+                host,
+                port,
+                backlog=1024,
+            )
+        except OSError as error:
+            raise StartupError(f"cannot listen on tcp {self._endpoint}: {error.strerror}") from None
+        return Endpoint(host, self._server.sockets[0].getsockname()[1])
+
+    async def stop_accepting(self) -> None:
+        """Let no new connection in."""
+        if self._server is not None:
+            self._server.close()
+
+    async def stop(self, grace: float) -> None:
+        """Wait until the connections have ended, which their sessions were told to; then force."""
+        await self.stop_accepting()
+        tasks = [connection.task for connection in self._connections if connection.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        for connection in list(self._connections):
+            connection.abort()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Connection(asyncio.Protocol):
+    """One client's socket."""
+
+    def __init__(
+        self, reception: Reception, connections: set["_Connection"], keepalive: float
+    ) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self._reception = reception
+        self._connections = connections
+        self._keepalive = keepalive
+        self._inbox = bytearray()
+        self._changed = asyncio.Event()
+        self._end_of_input = False
+        self._paused = False
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # What the socket tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Open a session for the client, or say why not."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  (for the type checker)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        _set_keepalive(transport.get_extra_info("socket"), self._keepalive)
+        codec = LineCodec()
+        try:
+            session = self._reception.open(codec, str(transport.get_extra_info("peername")))
+        except Unavailable as refusal:
+            error = Error(refusal.code, str(refusal), refusal.retry_after)
+            transport.write(codec.encode(Event(error)))
+            transport.close()
+            return
+        self._outbox = session.outbox
+        session.outbox.on_ready = self._write
+        session.on_end = self._arm_linger
+        transport.write(codec.greeting())
+        self._connections.add(self)
+        self.task = asyncio.create_task(self._serve(session), name=f"tcp {session.id}")
+
+    def data_received(self, data: bytes) -> None:
+        """Hand bytes to the task; stop reading while it has enough."""
+        self._inbox += data
+        self._changed.set()
+        if len(self._inbox) >= INBOX_BYTES:
+            self._transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Let the task see the end of input; the other direction stays open."""
+        self._end_of_input = True
+        self._changed.set()
+        return True
+
+    def pause_writing(self) -> None:
+        """Leave in the outbox what the client does not read."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """Go on with what has waited."""
+        self._paused = False
+        self._write()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """End the task."""
+        if not self._closed.done():
+            self._closed.set_result(None)
+        self._changed.set()
+
+    def abort(self) -> None:
+        """Close without waiting for the client to read."""
+        self._transport.abort()
+
+    # What the task does.
+
+    async def _serve(self, session: Session) -> None:
+        try:
+            await self._execute(session)
+        except Exception:
+            _log.exception("session failed", session=session.id)
+            session.end(FAILED)
+        try:
+            self._write()
+            await self._closed
+        finally:
+            await session.close()
+            self._connections.discard(self)
+            self._transport.abort()
+
+    async def _execute(self, session: Session) -> None:
+        while not session.ended and not self._closed.done():
+            if self._inbox:
+                data = bytes(self._inbox)
+                self._inbox.clear()
+                self._transport.resume_reading()
+                await session.feed(data)
+            elif self._end_of_input:
+                await session.end_of_input()
+            else:
+                self._changed.clear()
+                await self._changed.wait()
+
+    def _write(self) -> None:
+        while not self._paused and len(self._outbox):
+            self._transport.write(self._outbox.take())
+        if self._outbox.finished:
+            self._transport.close()
+
+    def _arm_linger(self) -> None:
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(LINGER, self._transport.abort)
+        self._closed.add_done_callback(lambda _: timer.cancel())
+
+
+def _set_keepalive(sock: socket.socket, seconds: float) -> None:
+    """Let the kernel find out within one and a half times `seconds` that a client has vanished."""
+    probe = max(1, round(seconds / 6))
+    options = {
+        "TCP_KEEPIDLE": max(1, round(seconds)),
+        "TCP_KEEPINTVL": probe,
+        "TCP_KEEPCNT": 3,
+        # Also while there is data under way, which keepalive alone does not watch (ms).
+        "TCP_USER_TIMEOUT": round(seconds * 1500),
+    }
+    with contextlib.suppress(OSError):  # a client that has gone already
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for name, value in options.items():
+            if hasattr(socket, name):  # Linux has them all
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,0 +1,1 @@
+"""Pure codecs: bytes from a client to commands, events to bytes for clients."""

@@ -1,0 +1,44 @@
+"""What a codec is to the rest of the house."""
+
+from collections.abc import Hashable, Sequence
+from typing import Protocol
+
+from chat_service.core.commands import Command
+from chat_service.core.errors import Refusal
+from chat_service.core.events import Event
+from chat_service.core.outcome import Durable
+
+Received = Command | tuple[int, Refusal]
+"""A command, or the ref and the reason of one that cannot be understood."""
+
+
+class Codec(Protocol):
+    """Speaks one encoding for one connection.
+
+    Connections whose `sharing` keys are equal see the same bytes for the same events, which are
+    then encoded once for all of them.
+    """
+
+    user: str
+    """The name of whose connection this is; empty before Welcome."""
+
+    echoes: bool
+    """Whether this connection is told of what it did itself."""
+
+    def sharing(self, *, private: bool) -> Hashable:
+        """Return the key under which encodings are shared, of conversations if `private`."""
+
+    def feed(self, data: bytes) -> list[Received]:
+        """Take bytes as they came; raises Malformed or TooLarge where nothing can follow them."""
+
+    def end_of_input(self) -> list[Received]:
+        """Take what an unfinished last line holds."""
+
+    def encode(self, event: Event) -> bytes:
+        """Encode an event that is this connection's alone."""
+
+    def join(self, events: Sequence[Durable]) -> bytes:
+        """Encode committed events, in their order."""
+
+    def recall(self, frames: Sequence[bytes]) -> bytes:
+        """Encode committed events that the state has stored as frames of the contract."""
