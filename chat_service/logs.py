@@ -15,7 +15,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Final, TextIO
 
 import structlog
@@ -124,7 +124,7 @@ def _write_traceback(out: TextIO, exc_info: ExcInfo) -> None:
 class _Sink:
     """Where structlog sends the lines of one logger."""
 
-    def __init__(self, stream: TextIO, lock: threading.Lock, name: str) -> None:
+    def __init__(self, stream: TextIO, lock: AbstractContextManager[bool], name: str) -> None:
         self.name = name
         self._stream = stream
         self._lock = lock
@@ -139,7 +139,8 @@ class _Sink:
 
 
 def _sinks(stream: TextIO) -> Callable[[str], _Sink]:
-    lock = threading.Lock()  # grpc logs from threads of its own
+    # grpc logs from threads of its own, and a finalizer may log in the midst of a write.
+    lock = threading.RLock()
 
     def sink(name: str = "") -> _Sink:
         return _Sink(stream, lock, name)

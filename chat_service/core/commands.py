@@ -81,10 +81,12 @@ class Command(NamedTuple):
 class Enter(NamedTuple):
     """A session claims its name.
 
-    `transient`: its client has no id of its own, so this identity ends with the session.
+    `transient`: its client has no id of its own, so this identity ends with the session. `resume`:
+    the seq behind which it wants to go on, None if it does not.
     """
 
     transient: bool = False
+    resume: int | None = None
 
 
 class Exit(NamedTuple):
@@ -93,7 +95,14 @@ class Exit(NamedTuple):
     hold: bool = False
 
 
-EntryBody = Enter | Exit | Send | Join | Leave
+class Trim(NamedTuple):
+    """Retention takes events up to a seq: of a topic, by its name in the state, or of all ("")."""
+
+    topic: str
+    upto: int
+
+
+EntryBody = Enter | Exit | Send | Join | Leave | Trim
 
 
 class Entry(NamedTuple):

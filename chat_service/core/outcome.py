@@ -30,6 +30,8 @@ class Entered(NamedTuple):
     """The seq at which this identity was last seen leaving; None if it never did."""
     last_nonce: int
     rooms: tuple[str, ...]
+    trimmed: tuple[tuple[str, int], ...] = ()
+    """Addresses of which events up to a seq are gone that this session was yet to see."""
 
 
 class Applied(NamedTuple):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from chat_service.core.address import LOBBY, is_room
-from chat_service.core.commands import Enter, Entry, Exit, Join, Leave, Send
+from chat_service.core.commands import Enter, Entry, Exit, Join, Leave, Send, Trim
 from chat_service.core.errors import (
     InvalidCommand,
     LimitReached,
@@ -69,6 +69,7 @@ class Claim(NamedTuple):
 
     identity: int | None
     transient: bool
+    resume: int | None
 
 
 class MarkAway(NamedTuple):
@@ -102,7 +103,7 @@ class Post(NamedTuple):
     topic: Topic
 
 
-Change = Claim | MarkAway | Release | Enrol | Withdraw | Post
+Change = Claim | MarkAway | Release | Enrol | Withdraw | Post | Trim
 Decision = Ack | Sequence[Change]
 
 
@@ -119,13 +120,14 @@ def topic_of(identity: int, other: int) -> Topic:
 def _enter(entry: Entry, body: Enter, facts: Facts) -> Decision:
     holder = facts.holder(entry.user)
     if holder is None:
-        return (Claim(None, body.transient),)
+        return (Claim(None, body.transient, body.resume),)
     if holder.client == entry.client:
-        return (Claim(holder.identity, body.transient),)
+        return (Claim(holder.identity, body.transient, body.resume),)
     if holder.session is not None:
         raise NameTaken(f"the name {entry.user} is taken")
     evicted = [Withdraw(holder.identity, room) for room in facts.rooms(holder.identity)]
-    return (*evicted, Claim(facts.identity(entry.user, entry.client), body.transient))
+    identity = facts.identity(entry.user, entry.client)
+    return (*evicted, Claim(identity, body.transient, body.resume))
 
 
 def _exit(entry: Entry, body: Exit, facts: Facts) -> Decision:
@@ -179,6 +181,10 @@ def _leave(entry: Entry, body: Leave, facts: Facts) -> Decision:
     return (Withdraw(identity, body.room),)
 
 
+def _trim(_entry: Entry, body: Trim, _facts: Facts) -> Decision:
+    return (body,)
+
+
 def _speaker(entry: Entry, facts: Facts) -> int:
     """Return the identity behind an entry, if the name is still its client's."""
     holder = facts.holder(entry.user)
@@ -193,4 +199,5 @@ _RULES: dict[type, Callable[[Entry, Any, Facts], Decision]] = {
     Send: _send,
     Join: _join,
     Leave: _leave,
+    Trim: _trim,
 }

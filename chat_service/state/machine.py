@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 
 from chat_service.core.address import LOBBY
-from chat_service.core.commands import Entry, Send
+from chat_service.core.commands import Entry, Send, Trim
 from chat_service.core.errors import Refusal
 from chat_service.core.events import Ack, DurableBody, Event, Joined, Left, Message
 from chat_service.core.outcome import Applied, Durable, Entered, Topic
@@ -27,6 +27,7 @@ from chat_service.core.rules import (
     Withdraw,
     decide,
 )
+from chat_service.state import trimming
 from chat_service.wire.protobuf import encode_event
 
 _CACHED = 200_000
@@ -59,7 +60,7 @@ class StateMachine:
         self._topics: dict[Topic, _Topic] = {}
         self._rooms: dict[int, dict[str, int]] = {}
         self._sent: dict[tuple[int, bytes], Sent | None] = {}
-        self._new_events: list[tuple[int, int, int, bytes]] = []
+        self._new_events: list[tuple[int, int, int, int, bytes]] = []
         self._dirty_topics: set[Topic] = set()
         self._dirty_sent: set[tuple[int, bytes]] = set()
         self._forget()
@@ -163,7 +164,16 @@ class StateMachine:
             away_since,
             sent.nonce if sent else 0,
             (LOBBY, *self.rooms(identity)),
+            self._missing(identity, change.resume, away_since),
         )
+
+    def _missing(
+        self, identity: int, resume: int | None, away_since: int | None
+    ) -> tuple[tuple[str, int], ...]:
+        behind = away_since if resume is None else resume
+        if behind is None:
+            return ()
+        return trimming.missing(self._db, identity, behind, rooms=resume is not None)
 
     def _mark_away(self, _entry: Entry, change: MarkAway, _events: list[Durable]) -> None:
         self._db.execute(
@@ -177,7 +187,7 @@ class StateMachine:
 
     def _enrol(self, entry: Entry, change: Enrol, events: list[Durable]) -> Ack:
         body = Joined(change.room, entry.user)
-        event = self._record(change.room, change.identity, body, 0, events)
+        event = self._record(entry, change.room, change.identity, body, events)
         self._db.execute(
             "INSERT INTO memberships (identity, topic, since) VALUES (?, ?, ?)",
             (change.identity, self._topic(change.room).id, event.seq),
@@ -187,7 +197,7 @@ class StateMachine:
 
     def _withdraw(self, entry: Entry, change: Withdraw, events: list[Durable]) -> Ack:
         body = Left(change.room, entry.user)
-        event = self._record(change.room, change.identity, body, 0, events)
+        event = self._record(entry, change.room, change.identity, body, events)
         since = self._stays(change.identity).pop(change.room)
         self._db.execute(
             "UPDATE memberships SET until = ? WHERE identity = ? AND topic = ? AND since = ?",
@@ -201,12 +211,16 @@ class StateMachine:
         topic = self._topic(change.topic)
         topic.number += 1
         message = Message(send.to, entry.user, topic.number, send.text, entry.at, send.reply_to)
-        event = self._record(change.topic, change.identity, message, topic.number, events)
+        event = self._record(entry, change.topic, change.identity, message, events)
         if send.nonce:
             key = (change.identity, entry.client)
             self._sent[key] = Sent(send.nonce, event.seq, topic.number, entry.at)
             self._dirty_sent.add(key)
         return Ack(event.seq, topic.number, send.nonce, sent_at=entry.at)
+
+    def _cut(self, _entry: Entry, change: Trim, _events: list[Durable]) -> None:
+        self._flush_events()  # where a batch begins and ends must make no difference
+        trimming.cut(self._db, change)
 
     _CHANGES: dict[type[Change], Callable[..., Any]] = {  # noqa: RUF012  (a constant table)
         Claim: _claim,
@@ -215,10 +229,11 @@ class StateMachine:
         Enrol: _enrol,
         Withdraw: _withdraw,
         Post: _post,
+        Trim: _cut,
     }
 
     def _record(
-        self, topic: Topic, identity: int, body: DurableBody, number: int, events: list[Durable]
+        self, entry: Entry, topic: Topic, identity: int, body: DurableBody, events: list[Durable]
     ) -> Durable:
         """Give an event its seq and encoding, and keep it for the batch's end."""
         self._seq += 1
@@ -226,7 +241,8 @@ class StateMachine:
         row.seq = self._seq
         self._dirty_topics.add(topic)
         event = Durable(self._seq, topic, identity, body, encode_event(Event(body, self._seq)))
-        self._new_events.append((self._seq, row.id, number, event.frame))
+        number = body.number if isinstance(body, Message) else 0
+        self._new_events.append((self._seq, row.id, number, entry.at, event.frame))
         events.append(event)
         return event
 
@@ -242,9 +258,7 @@ class StateMachine:
         return row
 
     def _make_topic(self, topic: Topic) -> _Topic:
-        self._db.execute(
-            "INSERT INTO topics (name, number, seq) VALUES (?, 0, 0)", (topic_name(topic),)
-        )
+        self._db.execute("INSERT INTO topics (name) VALUES (?)", (topic_name(topic),))
         row = _Topic(self._db.last_insert_rowid(), 0, 0)
         if not isinstance(topic, str):
             self._db.executemany(
@@ -268,12 +282,16 @@ class StateMachine:
     def _one(self, sql: str, *bindings: Any) -> Any:
         return self._db.execute(sql, bindings).fetchone()
 
-    def _flush(self) -> None:
-        """Write what the batch has gathered."""
+    def _flush_events(self) -> None:
         self._db.executemany(
-            "INSERT INTO events (seq, topic, number, frame) VALUES (?, ?, ?, ?)",
+            "INSERT INTO events (seq, topic, number, at, frame) VALUES (?, ?, ?, ?, ?)",
             self._new_events,
         )
+        self._new_events.clear()
+
+    def _flush(self) -> None:
+        """Write what the batch has gathered."""
+        self._flush_events()
         topics = [self._topics[topic] for topic in self._dirty_topics]
         self._db.executemany(
             "UPDATE topics SET number = ?, seq = ? WHERE id = ?",
@@ -284,7 +302,7 @@ class StateMachine:
             " VALUES (?, ?, ?, ?, ?, ?)",
             [(*key, *(self._sent[key] or ())) for key in self._dirty_sent],
         )
-        if self._new_events:
+        if self._dirty_topics:
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'seq'", (self._seq,))
         self._clean()
 

@@ -53,12 +53,15 @@ CREATE TABLE clients (
     PRIMARY KEY (identity, client)
 ) STRICT, WITHOUT ROWID;
 
--- A room ("#dev") or a conversation ("3,7"): number and seq are those of its last event.
+-- A room ("#dev") or a conversation ("3,7"). number and seq are those of its last message and
+-- event; kept is the lowest number that retention has left, trimmed the highest seq it took.
 CREATE TABLE topics (
-    id      INTEGER PRIMARY KEY,
-    name    TEXT NOT NULL UNIQUE,
-    number  INTEGER NOT NULL,
-    seq     INTEGER NOT NULL
+    id       INTEGER PRIMARY KEY,
+    name     TEXT NOT NULL UNIQUE,
+    number   INTEGER NOT NULL DEFAULT 0,
+    seq      INTEGER NOT NULL DEFAULT 0,
+    kept     INTEGER NOT NULL DEFAULT 1,
+    trimmed  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE conversations (
@@ -77,17 +80,18 @@ CREATE TABLE memberships (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX members ON memberships (topic) WHERE until IS NULL;
 
--- frame: the event as every reader gets it. number: 0 for what is no message.
+-- frame: the event as every reader gets it. number: 0 for what is no message. at: microseconds.
 CREATE TABLE events (
     seq     INTEGER PRIMARY KEY,
     topic   INTEGER NOT NULL REFERENCES topics,
     number  INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
     frame   BLOB NOT NULL
 ) STRICT;
 CREATE INDEX events_by_topic ON events (topic, seq, number);
 
-INSERT INTO topics (id, name, number, seq) VALUES (1, '#lobby', 0, 0);
-INSERT INTO meta (key, value) VALUES ('seq', 0);
+INSERT INTO topics (id, name) VALUES (1, '#lobby');
+INSERT INTO meta (key, value) VALUES ('seq', 0), ('trimmed', 0);
 """
 
 MIGRATIONS: Final = (_V1,)

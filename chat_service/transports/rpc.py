@@ -128,6 +128,7 @@ async def _serve(session: Session, context: Context) -> None:
             while blob := await session.outbox.get():
                 await context.write(blob)
         finally:
+            session.on_end = None
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 

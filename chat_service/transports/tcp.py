@@ -8,7 +8,7 @@ the socket is not read.
 import asyncio
 import contextlib
 import socket
-from typing import Final
+from typing import Final, cast
 
 from chat_service.config import Endpoint
 from chat_service.core.errors import Unavailable
@@ -87,8 +87,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Open a session for the client, or say why not."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  (for the type checker)
-        self._transport = transport
+        # uvloop's transports are not derived from asyncio's, but are as good.
+        transport = self._transport = cast("asyncio.Transport", transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         _set_keepalive(transport.get_extra_info("socket"), self._keepalive)
         codec = LineCodec()

@@ -27,6 +27,7 @@ from chat_service.core.events import Error, Event, EventBody, Joined, Left, Welc
 from chat_service.core.limits import MAX_HISTORY
 from chat_service.core.outcome import Durable
 from chat_service.wire.port import Received
+from chat_service.wire.protobuf import decode_frame
 from chat_service.wire.telnet import Line, LineReader
 from chat_service.wire.terminal import render
 
@@ -98,6 +99,12 @@ class LineCodec:
     def join(self, events: Sequence[Durable]) -> bytes:
         """Render committed events, for all connections that share a key with this one."""
         room, user = self._room, self.user
+        return _encoded("".join([render(event.body, room, user) for event in events]))
+
+    def recall(self, frames: Sequence[bytes]) -> bytes:
+        """Render committed events that the state has stored."""
+        room, user = self._room, self.user
+        events = [event for frame in frames for event in decode_frame(frame)]
         return _encoded("".join([render(event.body, room, user) for event in events]))
 
     def _receive(self, lines: list[Line]) -> list[Received]:

@@ -100,6 +100,9 @@ def _gap(_it: events.Gap, _room: str, _user: str) -> str:
 _FAREWELLS: Final = {
     GoodbyeReason.SHUTDOWN: "server shutting down",
     GoodbyeReason.LEFT: "bye",
+    # An error has just said why.
+    GoodbyeReason.REFUSED: "bye",
+    GoodbyeReason.PROTOCOL_ERROR: "bye",
 }
 
 

@@ -1,0 +1,59 @@
+"""Fixtures that every test may use: real servers, in this process, on free ports."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import uvloop
+
+from chat.v1 import chat_pb2_grpc
+from chat_service.config import Config, Endpoint
+from chat_service.node import Node
+
+ANY_PORT = Endpoint("127.0.0.1", 0)
+
+StartNode = Callable[..., Awaitable[Node]]
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every test on the loop that `chat-server` runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture
+async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
+    """Return a function that starts a node, by default on a state of this test's own."""
+    nodes: list[Node] = []
+
+    async def start(**settings: Any) -> Node:
+        defaults: dict[str, Any] = {
+            "grpc": ANY_PORT,
+            "tcp": ANY_PORT,
+            "data": tmp_path / "data",
+        }
+        node = Node(Config(**(defaults | settings)))
+        await node.start()
+        nodes.append(node)
+        return node
+
+    yield start
+    for node in nodes:
+        await node.stop()
+
+
+@pytest.fixture
+async def node(start_node: StartNode) -> Node:
+    """A running node."""
+    return await start_node()
+
+
+@pytest.fixture
+async def stub(node: Node) -> AsyncIterator[chat_pb2_grpc.ChatStub]:
+    """The generated stub, on a channel to the node in this process."""
+    async with AsyncExitStack() as stack:
+        channel = grpc.aio.insecure_channel(str(node.endpoints["grpc"]))
+        yield chat_pb2_grpc.ChatStub(await stack.enter_async_context(channel))

@@ -1,0 +1,1 @@
+"""One suite of what people do, run over every transport."""

@@ -1,0 +1,138 @@
+"""What of an event reaches a terminal."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chat_service.core import events
+from chat_service.core.commands import Cursor
+from chat_service.core.errors import ErrorCode
+from chat_service.core.events import EventBody, GapReason, GoodbyeReason, Member
+from chat_service.wire.protobuf import encode_event
+from chat_service.wire.terminal import neutralised, render
+
+BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+HOSTILE = st.text(
+    st.characters(exclude_categories=["Cs"])
+    | st.characters(categories=["Cc", "Cf", "Zl", "Zp"])
+    | st.sampled_from("\n\r\t\x1b\x9b")
+)
+
+
+def message(to: str, sender: str, text: str) -> events.Message:
+    return events.Message(to, sender, 1, text, 1_700_000_000_000_000)
+
+
+def page(*said: events.Message, more: bool = False) -> events.HistoryPage:
+    frames = [encode_event(events.Event(it, seq=seq)) for seq, it in enumerate(said, 1)]
+    return events.HistoryPage("#dev", tuple(frames), more)
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        (message("#lobby", "bob", "hello"), "bob: hello\n"),
+        (message("#dev", "bob", "hello"), "[#dev] bob: hello\n"),
+        (message("@ann", "bob", "psst"), "[bob -> you] psst\n"),
+        (message("@bob", "ann", "psst"), "[you -> bob] psst\n"),
+        (message("@ann", "ann", "note"), "[you -> you] note\n"),
+        (message("#lobby", "bob", "one\ntwo\r\nthree"), "bob: one\n  two\n  three\n"),
+        (events.Joined("#lobby", "bob"), "* bob joined\n"),
+        (events.Joined("#dev", "bob"), "[#dev] * bob joined\n"),
+        (events.Left("#lobby", "bob"), "* bob left\n"),
+        (events.Left("#dev", "bob"), "[#dev] * bob left\n"),
+        (events.Presence("bob", online=True), "* bob joined\n"),
+        (events.Presence("bob", online=False), "* bob left\n"),
+        (events.Error(ErrorCode.NO_SUCH_USER, "no such user: zed"), "! no such user: zed\n"),
+        (events.Ack(seq=7, number=1), ""),
+        (events.Pong(), ""),
+        (
+            events.Welcome("ann", "s1", Cursor("e", 1), False, 0, ("#lobby",), 500, "1"),
+            "* welcome, ann: you are in #lobby (/help lists the commands)\n",
+        ),
+        (
+            events.Roster("#lobby", (Member("ann", True), Member("bob", False))),
+            "* in #lobby: ann, bob (away)\n",
+        ),
+        (events.Roster("#lobby", (Member("ann", True),), more=True), "* in #lobby: ann, …\n"),
+        (page(), "* nothing was said yet\n"),
+        (
+            page(message("#dev", "bob", "a"), message("#dev", "ann", "b\nc")),
+            "bob: a\nann: b\n  c\n",
+        ),
+        (
+            events.Gap("", 3, 9, GapReason.TRIMMED),
+            "* some messages cannot be shown any more\n",
+        ),
+        (events.Goodbye(GoodbyeReason.SHUTDOWN, "restarting"), "* server shutting down\n"),
+        (events.Goodbye(GoodbyeReason.LEFT, "you left"), "* bye\n"),
+        (events.Goodbye(GoodbyeReason.REFUSED, "the name ann is taken"), "* bye\n"),
+        (events.Goodbye(GoodbyeReason.SUPERSEDED, "taken over"), "* taken over\n"),
+    ],
+)
+def test_an_event_is_told_to_ann_in_the_lobby_as(body: EventBody, lines: str) -> None:
+    assert render(body, "#lobby", "ann") == lines
+
+
+@given(HOSTILE)
+def test_no_control_character_reaches_a_terminal_but_tab_and_newline(text: str) -> None:
+    shown = neutralised(text)
+    assert not any(unicodedata.category(c) in ("Cc", "Zl", "Zp") and c not in "\t\n" for c in shown)
+    assert not set(shown) & set(BIDI_CONTROLS)
+
+
+@given(
+    HOSTILE,
+    st.sampled_from(["#lobby", "#dev", "@ann", "@bob"]),
+    st.sampled_from(["ann", "bob"]),
+)
+def test_every_line_of_a_message_but_its_first_begins_with_two_spaces(
+    text: str, to: str, sender: str
+) -> None:
+    body = message(to, sender, text)
+    for shown in (render(body, "#lobby", "ann"), render(page(body), "#lobby", "ann")):
+        assert shown.endswith("\n")
+        first, *others = shown[:-1].splitlines()
+        assert not first.startswith("  ")
+        assert all(line.startswith("  ") for line in others)
+
+
+@given(HOSTILE)
+def test_an_error_or_a_farewell_forges_no_line_either(text: str) -> None:
+    for body in (
+        events.Error(ErrorCode.INTERNAL, text),
+        events.Goodbye(GoodbyeReason.INTERNAL, text),
+    ):
+        first, *others = render(body, "#lobby", "ann")[:-1].splitlines()
+        assert first[:2] in ("! ", "* ")
+        assert all(line.startswith("  ") for line in others)
+
+
+@given(st.text(st.characters(categories=["L", "M", "N", "P", "S"]) | st.just(" ")))
+def test_what_can_be_seen_is_shown_as_it_is(text: str) -> None:
+    assert neutralised(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred", "␛[31mred"),
+        ("bell\x07", "bell␇"),
+        ("\x7f", "␡"),
+        ("\x9b31m", "\ufffd31m"),
+        ("a\rb", "a␍b"),
+        ("a\tb", "a\tb"),
+        ("a\u2028b\u2029c", "a\n  b\n  c"),
+        ("abc\u202edcba", "abc\ufffddcba"),
+        ("👩\u200d🚀", "👩\u200d🚀"),  # a joiner is no danger, and emoji need it
+    ],
+)
+def test_what_a_terminal_would_obey_becomes_visible(text: str, shown: str) -> None:
+    assert neutralised(text) == shown
+
+
+def test_python_counts_everything_that_is_replaced_as_unprintable() -> None:
+    dangerous = [*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *BIDI_CONTROLS]
+    assert not any(c.isprintable() for c in [*dangerous, "\u2028", "\u2029"])
