@@ -18,6 +18,9 @@ from chat_service.hub.hub import Hub
 from chat_service.hub.registry import Subscriber
 from chat_service.state.port import Archive, Page
 
+_MAX_GAPS = 32
+"""Gaps told one by one; where there are more, one tells of everything."""
+
 
 class SlowConsumer(Exception):
     """The reader's outbox is full."""
@@ -34,7 +37,7 @@ class StartingPoint(NamedTuple):
     entered: int
     backlog: int = 0
     resumed: bool = False
-    gap: Gap | None = None
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -46,14 +49,22 @@ def starting_point(hello: Hello, entered: Entered, epoch: str) -> StartingPoint:
     """Return where the stream of a session that has just entered starts."""
     resume = hello.resume
     if resume is not None and resume.epoch == epoch and resume.seq <= entered.seq:
-        return StartingPoint(resume.seq, resume.seq, entered.seq, resumed=True)
+        gaps = _gaps(entered, resume.seq)
+        return StartingPoint(resume.seq, resume.seq, entered.seq, resumed=not gaps, gaps=gaps)
     backlog = min(hello.backlog, MAX_BACKLOG)
     if resume is not None:
         gap = Gap("", resume.seq, entered.seq + 1, GapReason.EPOCH_CHANGED)
-        return StartingPoint(entered.seq, entered.seq, entered.seq, backlog, gap=gap)
+        return StartingPoint(entered.seq, entered.seq, entered.seq, backlog, gaps=(gap,))
     # What was said in private while nobody was here waits for the next connection.
     after = entered.seq if entered.away_since is None else entered.away_since
-    return StartingPoint(after, entered.seq, entered.seq, backlog)
+    return StartingPoint(after, entered.seq, entered.seq, backlog, gaps=_gaps(entered, after))
+
+
+def _gaps(entered: Entered, after: int) -> tuple[Gap, ...]:
+    trimmed = entered.trimmed
+    if len(trimmed) > _MAX_GAPS:
+        trimmed = (("", max(seq for _to, seq in trimmed)),)
+    return tuple(Gap(to, after, seq + 1, GapReason.TRIMMED) for to, seq in trimmed)
 
 
 async def catch_up(start: StartingPoint, member: Subscriber, hub: Hub, archive: Archive) -> None:

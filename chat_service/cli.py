@@ -16,7 +16,8 @@ import click
 from click.core import ParameterSource
 
 from chat_service import __version__
-from chat_service.config import LOG_FORMATS, LOG_LEVELS, MIB, Config, Endpoint, InvalidSetting
+from chat_service.config import LOG_FORMATS, LOG_LEVELS, MIB, Config, Endpoint, InvalidSetting, Keep
+from chat_service.core.bucket import Rate
 from chat_service.startup import StartupError
 
 PROG: Final = "chat-server"
@@ -35,6 +36,7 @@ Examples:
 _DEFAULTS: Final = Config()
 _FILE: Final = "chat_service.cli.file"  # ctx.meta: the TOML file that default_map came from
 _SIZE: Final = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)?", re.IGNORECASE)
+_RATE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?):([0-9]{1,12})")
 _UNITS: Final = {"": 1, "b": 1, "kib": 1024, "mib": MIB, "gib": 1024 * MIB}
 _SOURCES: Final[list[ParameterSource | None]] = [  # the stronger first
     ParameterSource.COMMANDLINE,
@@ -172,6 +174,16 @@ def _size(text: str) -> int:
     return int(number) * _UNITS[unit.lower()]
 
 
+def _rate(text: str) -> Rate | None:
+    if text == "off":
+        return None
+    match = _RATE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not RATE:BURST such as 100:1000, or off: {text!r}")
+    per_second, burst = match.groups()
+    return Rate(float(per_second), float(burst))
+
+
 def _seconds(text: str) -> float:
     try:
         return float(text)
@@ -284,6 +296,26 @@ def _setting(
     default=f"{_DEFAULTS.outbox_bytes // MIB}MiB",
 )
 @_setting("max_sessions", _count, "SESSIONS", "How many sessions there may be at a time.")
+@_setting(
+    "keep",
+    Keep.parse,
+    "AGE,MESSAGES|all",
+    "What is kept: an age (90d), so many messages a room (10000), or both (90d,10000).",
+    default="all",
+)
+@_setting(
+    "rate_connects",
+    _rate,
+    "RATE:BURST|off",
+    "Connects of one address: a second for good, and at once.",
+)
+@_setting(
+    "rate_commands",
+    _rate,
+    "RATE:BURST|off",
+    "Commands of one session. Its user may send twice, its address ten times as many.",
+)
+@_setting("rate_bytes", _rate, "RATE:BURST|off", "Bytes of one session, likewise.")
 @_setting(
     "keepalive",
     _seconds,

@@ -7,6 +7,8 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Self, get_args
 
+from chat_service.core.bucket import Rate
+
 LogFormat = Literal["auto", "human", "json"]
 
 LOG_FORMATS: Final = get_args(LogFormat)
@@ -15,6 +17,8 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 MIB: Final = 1024 * 1024
 
 _DAY: Final = 86_400.0
+_AGES: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_KEPT: Final = re.compile(r"([0-9]{1,12})([smhdw])?")
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _ENDPOINT: Final = re.compile(
@@ -84,6 +88,30 @@ def _is_ipv6(host: str) -> bool:
     return not percent or _HOST.fullmatch(scope) is not None
 
 
+class Keep(NamedTuple):
+    """What retention keeps: events up to an age in seconds, so many messages a room; None: all."""
+
+    seconds: float | None = None
+    messages: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `90d`, `10000`, both (`90d,10000`) or `all`; raises ValueError."""
+        if text == "all":
+            return cls()
+        keep = cls()
+        for part in text.split(","):
+            match = _KEPT.fullmatch(part.strip())
+            if match is None:
+                raise ValueError(f"not an age such as 90d or a number of messages: {part!r}")
+            number, unit = match.groups()
+            if unit:
+                keep = keep._replace(seconds=int(number) * _AGES[unit])
+            else:
+                keep = keep._replace(messages=int(number))
+        return keep
+
+
 class _Bounds(NamedTuple):
     low: float
     high: float
@@ -126,6 +154,18 @@ class Config:
     max_sessions: int = 20_000
     """Sessions at a time, on all transports together."""
 
+    keep: Keep = Keep()
+    """How much of the past is kept."""
+
+    rate_connects: Rate | None = Rate(2_000, 10_000)
+    """Connects of one address, a second and at once; None is no limit."""
+
+    rate_commands: Rate | None = Rate(1_000, 10_000)
+    """Commands of one session; its user has twice, its address ten times as many."""
+
+    rate_bytes: Rate | None = Rate(MIB, 8 * MIB)
+    """Bytes of one session; its user has twice, its address ten times as many."""
+
     keepalive: float = 10.0
     """Seconds for which a silent connection is left unprobed; it has half of them to answer."""
 
@@ -140,6 +180,9 @@ class Config:
         self._check_listeners()
         for field, bounds in _BOUNDS.items():
             _check_bounds(field, getattr(self, field), bounds)
+        for field in ("rate_connects", "rate_commands", "rate_bytes"):
+            _check_rate(field, getattr(self, field))
+        _check_keep(self.keep)
         _check_choice("log_level", self.log_level, LOG_LEVELS)
         _check_choice("log_format", self.log_format, LOG_FORMATS)
 
@@ -156,6 +199,16 @@ def _check_bounds(field: str, value: float, bounds: _Bounds) -> None:
         return
     limit = f"at least {low}" if high == math.inf else f"between {low:g} and {high:.10g}"
     raise InvalidSetting(f"must be {limit} {unit}, not {value}", field)
+
+
+def _check_rate(field: str, rate: Rate | None) -> None:
+    if rate is not None and not (0 < rate.per_second < math.inf and 1 <= rate.burst < math.inf):
+        raise InvalidSetting(f"must be above 0 a second and at least 1 at once, not {rate}", field)
+
+
+def _check_keep(keep: Keep) -> None:
+    if keep.seconds == 0 or keep.messages == 0:
+        raise InvalidSetting("must keep something", "keep")
 
 
 def _check_choice(field: str, value: str, choices: tuple[str, ...]) -> None:

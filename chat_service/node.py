@@ -10,10 +10,12 @@ from typing import Protocol
 
 from chat_service.config import Config, Endpoint
 from chat_service.core.events import Goodbye, GoodbyeReason
+from chat_service.flood import FloodControl, Rates
 from chat_service.follower import Follower
 from chat_service.hub.hub import Hub
 from chat_service.log.embedded import EmbeddedLog
 from chat_service.logs import get
+from chat_service.retention import Retention
 from chat_service.session import Reception
 from chat_service.state.store import Store
 from chat_service.transports.rpc import RpcTransport
@@ -69,11 +71,13 @@ class Node:
         log = self._ledger = EmbeddedLog()
         self.hub = Hub(log.append, _now, config.presence_limit)
         self.hub.seq = self._store.seq
+        rates = Rates(config.rate_connects, config.rate_commands, config.rate_bytes)
         reception = Reception(
             self.hub,
             log,
             self._store,
             _now,
+            flood=FloodControl(rates, time.monotonic),
             outbox_events=config.outbox_events,
             outbox_bytes=config.outbox_bytes,
             max_sessions=config.max_sessions,
@@ -83,6 +87,9 @@ class Node:
             self.hub.release(session, user, client, hold=True)
         self._following = asyncio.create_task(
             Follower(log, self._store, self.hub).run(), name="follower"
+        )
+        self._trimming = asyncio.create_task(
+            Retention(config.keep, log, self._store, _now).run(), name="retention"
         )
         if config.grpc is not None:
             self._transports["grpc"] = RpcTransport(reception, config.grpc, config.keepalive)
@@ -112,12 +119,15 @@ class Node:
         )
         await self._unless_forced(stopping)
         self.hub.close()
-        self._following.cancel()
-        results = await asyncio.gather(self._following, return_exceptions=True)
+        tasks = (self._following, self._trimming)
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
         await self._store.close()
         _log.info("stopped", seq=self._store.seq)
-        if isinstance(results[0], Exception):
-            raise results[0]
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
 
     async def _until_committed(self, deadline: float) -> None:
         """Let everything that was accepted be applied and fanned out."""

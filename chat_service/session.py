@@ -41,6 +41,7 @@ from chat_service.core.errors import (
     HelloRequired,
     InvalidCommand,
     InvalidText,
+    RateLimited,
     Refusal,
     Unavailable,
 )
@@ -55,6 +56,7 @@ from chat_service.core.events import (
     Welcome,
 )
 from chat_service.core.outcome import Applied, Entered
+from chat_service.flood import FloodControl
 from chat_service.hub.hub import SLOW, Hub
 from chat_service.hub.outbox import Outbox
 from chat_service.hub.registry import Subscriber
@@ -88,7 +90,7 @@ class Session:
 
     def __init__(
         self, hub: Hub, log: Log, archive: Archive, now: Callable[[], int], codec: Codec,
-        outbox: Outbox, peer: str,
+        outbox: Outbox, peer: str, flood: FloodControl,
     ) -> None:  # fmt: skip
         self.outbox = outbox
         self.goodbye: Goodbye | None = None
@@ -103,6 +105,8 @@ class Session:
         self._now = now
         self._codec = codec
         self._peer = peer
+        self._flood = flood
+        self._meter = flood.connect(peer)
         self._phase = Phase.NEW
         self._hello = Hello("")
         self._transient = False
@@ -137,6 +141,11 @@ class Session:
             received = self._codec.feed(data)
         except Refusal as refusal:
             self._break_off(0, refusal, GoodbyeReason.PROTOCOL_ERROR)
+            return
+        try:
+            self._meter.received(len(data))
+        except RateLimited as refusal:
+            self._refuse_all(received, refusal)
         else:
             await self._execute(received)
 
@@ -199,10 +208,16 @@ class Session:
                 self._refuse(*it)
                 self.outbox.wake()
 
+    def _refuse_all(self, received: Sequence[Received], refusal: Refusal) -> None:
+        for it in received:
+            self._refuse(it.ref if isinstance(it, Command) else it[0], refusal)
+        self.outbox.wake()
+
     async def _execute_one(self, command: Command) -> None:
         body = command.body
         try:
             self._require_hello(body)
+            self._meter.command()
             await _EXECUTE[type(body)](self, command.ref, body)
         except HelloRequired as refusal:
             self._break_off(command.ref, refusal, GoodbyeReason.PROTOCOL_ERROR)
@@ -226,9 +241,14 @@ class Session:
         # The id is the client's secret: what proves it later is a digest, and that is all we keep.
         secret = hello.client_id.encode() or secrets.token_bytes(16)
         self._client = hashlib.sha256(secret).digest()[:16]
+        self._flood.login(self._meter, name)
         async with self._hub.registry.claim(name):
-            self._append(ref, name, Enter(self._transient))
+            self._append(ref, name, Enter(self._transient, self._resume_seq()))
             await self._all_answered()
+
+    def _resume_seq(self) -> int | None:
+        resume = self._hello.resume
+        return resume.seq if resume is not None and resume.epoch == self._archive.epoch else None
 
     async def _send(self, ref: int, send: Send) -> None:
         to = parse_address(send.to)
@@ -314,8 +334,8 @@ class Session:
             version=__version__,
         )
         self._put(Event(welcome, ref=entry.ref))
-        if start.gap is not None:
-            self._put(Event(start.gap))
+        for gap in start.gaps:
+            self._put(Event(gap))
         _log.debug("welcome", session=self.id, user=entry.user, peer=self._peer)
         if start.live:
             self._member.live = True
@@ -339,6 +359,8 @@ class Session:
         """Answer with an Error; before the session is open, that ends it."""
         if self._phase is Phase.ENTERING:
             self._break_off(ref, refusal, GoodbyeReason.REFUSED)
+        elif isinstance(refusal, RateLimited) and not self._meter.tolerates():
+            self._break_off(ref, refusal, GoodbyeReason.RATE_LIMITED)
         else:
             self._put(Event(_error(refusal), ref=ref))
 
@@ -385,8 +407,9 @@ class Reception:
 
     def __init__(
         self, hub: Hub, log: Log, archive: Archive, now: Callable[[], int], *,
-        outbox_events: int, outbox_bytes: int, max_sessions: int,
+        flood: FloodControl, outbox_events: int, outbox_bytes: int, max_sessions: int,
     ) -> None:  # fmt: skip
+        self._flood = flood
         self._hub = hub
         self._ledger = log
         self._archive = archive
@@ -395,10 +418,15 @@ class Reception:
         self._max_sessions = max_sessions
 
     def open(self, codec: Codec, peer: str) -> Session:
-        """Make the session of a new connection; raises Unavailable if none can be had now."""
+        """Make the session of a new connection; raises Unavailable or RateLimited.
+
+        `peer` is the address it comes from, without a port.
+        """
         if self._hub.draining:
             raise Unavailable("the server is shutting down", retry_after=1.0)
         if len(self._hub.registry) >= self._max_sessions:
             raise Unavailable("the server is full", retry_after=5.0)
         outbox = Outbox(*self._outbox_bounds)
-        return Session(self._hub, self._ledger, self._archive, self._now, codec, outbox, peer)
+        return Session(
+            self._hub, self._ledger, self._archive, self._now, codec, outbox, peer, self._flood
+        )

@@ -14,12 +14,12 @@ from typing import IO, Concatenate, ParamSpec, TypeVar
 
 import apsw
 
-from chat_service.core.commands import Entry
+from chat_service.core.commands import Entry, Trim
 from chat_service.core.errors import Unavailable
 from chat_service.core.events import HistoryPage
 from chat_service.core.outcome import Applied
 from chat_service.startup import StartupError
-from chat_service.state import queries, schema
+from chat_service.state import queries, schema, trimming
 from chat_service.state.machine import StateMachine
 from chat_service.state.port import Page
 
@@ -105,6 +105,10 @@ class Store:
     async def members(self, identity: int, room: str, *, after: str, limit: int) -> list[str]:
         """Return names of a room's members; see `Archive.members`."""
         return await self._read(queries.members, identity, room, after, limit)
+
+    async def overdue(self, before: int | None, keep: int | None) -> Trim | None:
+        """Return the next cut that retention has to make; see `trimming.overdue`."""
+        return await self._read(trimming.overdue, before=before, keep=keep)
 
     async def close(self) -> None:
         """Finish what runs, close the database and let go of its directory."""

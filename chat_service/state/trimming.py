@@ -11,7 +11,7 @@ import apsw
 from chat_service.core.address import LOBBY, is_room
 from chat_service.core.commands import Trim
 
-CHUNK_EVENTS = 512
+CHUNK_EVENTS = 2048
 """Events that one Trim takes at most, so that no batch waits long for it."""
 
 

@@ -18,7 +18,7 @@ from grpc_status import rpc_status
 
 from chat.v1 import chat_pb2
 from chat_service.config import Endpoint
-from chat_service.core.errors import ErrorCode, Refusal, Unavailable
+from chat_service.core.errors import ErrorCode, Refusal
 from chat_service.core.events import Error, Event, Goodbye, GoodbyeReason
 from chat_service.core.limits import MAX_FRAME_BYTES
 from chat_service.logs import get
@@ -102,8 +102,10 @@ class RpcTransport:
     async def _connect(self, _request: Any, context: Context) -> None:
         """Serve one stream, from its opening to its status."""
         try:
-            session = self._reception.open(ProtobufCodec(), context.peer())
-        except Unavailable as refusal:
+            # "ipv4:127.0.0.1:41946"; read once, since asking after the stream has ended is unsafe.
+            address = context.peer().rpartition(":")[0]
+            session = self._reception.open(ProtobufCodec(), address)
+        except Refusal as refusal:
             await _turn_away(context, refusal)
             return
         try:

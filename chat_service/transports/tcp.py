@@ -11,7 +11,7 @@ import socket
 from typing import Final, cast
 
 from chat_service.config import Endpoint
-from chat_service.core.errors import Unavailable
+from chat_service.core.errors import Refusal
 from chat_service.core.events import Error, Event
 from chat_service.logs import get
 from chat_service.session import FAILED, Reception, Session
@@ -93,8 +93,8 @@ class _Connection(asyncio.Protocol):
         _set_keepalive(transport.get_extra_info("socket"), self._keepalive)
         codec = LineCodec()
         try:
-            session = self._reception.open(codec, str(transport.get_extra_info("peername")))
-        except Unavailable as refusal:
+            session = self._reception.open(codec, transport.get_extra_info("peername")[0])
+        except Refusal as refusal:
             error = Error(refusal.code, str(refusal), refusal.retry_after)
             transport.write(codec.encode(Event(error)))
             transport.close()

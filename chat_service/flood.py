@@ -1,0 +1,126 @@
+"""Flood control: token buckets for connects, commands and bytes.
+
+Commands and bytes are counted three times: for the session, for its user (all sessions together)
+and for its address, where many people may share one. Connects are counted for the address and,
+once a name was said, for the user. The buckets of users and addresses outlive their sessions,
+else reconnecting would fill them.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from chat_service.core.bucket import Rate, TokenBucket
+from chat_service.core.errors import RateLimited
+
+USER_FACTOR: Final = 2
+ADDRESS_FACTOR: Final = 10
+CONNECTS_OF_ONE_USER: Final = 0.1
+"""The share of an address's connects that one user may take."""
+
+PATIENCE: Final = Rate(10, 1000)
+"""How often a session may be refused before it is shown the door."""
+
+_REMEMBERED: Final = 65_536
+"""Users and addresses whose buckets are kept; the least recently seen ones are forgotten."""
+
+
+class Rates(NamedTuple):
+    """The limits of one server; None is no limit."""
+
+    connects: Rate | None
+    commands: Rate | None
+    bytes: Rate | None
+
+
+class _Buckets:
+    """One kind of bucket for many owners."""
+
+    def __init__(self, rate: Rate | None, factor: float) -> None:
+        self._rate = None if rate is None else rate.times(factor)
+        self._of: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def of(self, owner: str, now: float) -> TokenBucket | None:
+        if self._rate is None:
+            return None
+        bucket = self._of.get(owner)
+        if bucket is None:
+            bucket = self._of[owner] = TokenBucket(self._rate, now)
+            if len(self._of) > _REMEMBERED:
+                self._of.popitem(last=False)
+        else:
+            self._of.move_to_end(owner)
+        return bucket
+
+
+class FloodControl:
+    """The buckets of a server. `clock` gives seconds and does not go back."""
+
+    def __init__(self, rates: Rates, clock: Callable[[], float]) -> None:
+        self.rates = rates
+        self.clock = clock
+        self._connects = _Buckets(rates.connects, 1)
+        self._logins = _Buckets(rates.connects, CONNECTS_OF_ONE_USER)
+        self._commands = _Buckets(rates.commands, USER_FACTOR)
+        self._bytes = _Buckets(rates.bytes, USER_FACTOR)
+        self._commands_from = _Buckets(rates.commands, ADDRESS_FACTOR)
+        self._bytes_from = _Buckets(rates.bytes, ADDRESS_FACTOR)
+
+    def connect(self, address: str) -> "Meter":
+        """Count a connect and return the meter of its session; raises RateLimited."""
+        now = self.clock()
+        _take(1, now, (self._connects.of(address, now),), "too many connections from your address")
+        commands = [_own(self.rates.commands, now), self._commands_from.of(address, now)]
+        octets = [_own(self.rates.bytes, now), self._bytes_from.of(address, now)]
+        return Meter(self, commands, octets)
+
+    def login(self, meter: "Meter", user: str) -> None:
+        """Count a session's claim to a name; raises RateLimited."""
+        now = self.clock()
+        _take(1, now, (self._logins.of(user, now),), "too many connections of this user")
+        meter.commands.append(self._commands.of(user, now))
+        meter.octets.append(self._bytes.of(user, now))
+
+
+class Meter:
+    """Counts what one session does."""
+
+    __slots__ = ("_clock", "_patience", "commands", "octets")
+
+    def __init__(
+        self,
+        control: FloodControl,
+        commands: list[TokenBucket | None],
+        octets: list[TokenBucket | None],
+    ) -> None:
+        self._clock = control.clock
+        self._patience = TokenBucket(PATIENCE, control.clock())
+        self.commands = commands
+        self.octets = octets
+
+    def command(self) -> None:
+        """Count a command; raises RateLimited."""
+        _take(1, self._clock(), self.commands, "too many commands")
+
+    def received(self, count: int) -> None:
+        """Count bytes; raises RateLimited."""
+        _take(count, self._clock(), self.octets, "too many bytes")
+
+    def tolerates(self) -> bool:
+        """Count a refusal; False if the session has gone on for too long."""
+        return self._patience.take(1, self._clock()) == 0.0
+
+
+def _own(rate: Rate | None, now: float) -> TokenBucket | None:
+    return None if rate is None else TokenBucket(rate, now)
+
+
+def _take(
+    amount: float,
+    now: float,
+    buckets: Iterable[TokenBucket | None],
+    what: str,
+) -> None:
+    for bucket in buckets:
+        if bucket is not None and (wait := bucket.take(amount, now)) > 0:
+            raise RateLimited(f"{what}: slow down", retry_after=wait)
