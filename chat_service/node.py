@@ -15,8 +15,9 @@ from chat_service.follower import Follower
 from chat_service.hub.hub import Hub
 from chat_service.log.embedded import EmbeddedLog
 from chat_service.logs import get
+from chat_service.reception import Reception
 from chat_service.retention import Retention
-from chat_service.session import Reception
+from chat_service.session import Services
 from chat_service.state.store import Store
 from chat_service.transports.rpc import RpcTransport
 from chat_service.transports.tcp import TcpTransport
@@ -72,12 +73,9 @@ class Node:
         self.hub = Hub(log.append, _now, config.presence_limit)
         self.hub.seq = self._store.seq
         rates = Rates(config.rate_connects, config.rate_commands, config.rate_bytes)
+        flood = FloodControl(rates, time.monotonic)
         reception = Reception(
-            self.hub,
-            log,
-            self._store,
-            _now,
-            flood=FloodControl(rates, time.monotonic),
+            Services(self.hub, log, self._store, flood, _now),
             outbox_events=config.outbox_events,
             outbox_bytes=config.outbox_bytes,
             max_sessions=config.max_sessions,

@@ -14,6 +14,7 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -71,6 +72,9 @@ COMMIT_TIMEOUT = 10.0
 """Seconds in which what a client asked has to be answered before it is let go."""
 
 
+LINGER = 5.0
+"""Seconds that a client has to read its last events after the session has ended."""
+
 FAILED = Goodbye(
     GoodbyeReason.INTERNAL, "the server made a mistake", reconnect=True, retry_after=1.0
 )
@@ -85,13 +89,24 @@ class Phase(Enum):
     ENDED = "ended"
 
 
-class Session:
-    """One connection of one user. Also the `Owner` that the hub talks to."""
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every session leans on. `now` gives the time in microseconds since 1970."""
 
-    def __init__(
-        self, hub: Hub, log: Log, archive: Archive, now: Callable[[], int], codec: Codec,
-        outbox: Outbox, peer: str, flood: FloodControl,
-    ) -> None:  # fmt: skip
+    hub: Hub
+    log: Log
+    archive: Archive
+    flood: FloodControl
+    now: Callable[[], int]
+
+
+class Session:
+    """One connection of one user. Also the `Owner` that the hub talks to.
+
+    `peer` is the address that it comes from, without a port. Raises RateLimited if too many do.
+    """
+
+    def __init__(self, services: Services, codec: Codec, outbox: Outbox, peer: str) -> None:
         self.outbox = outbox
         self.goodbye: Goodbye | None = None
         """Why it ended; None while it has not, or if the client just left."""
@@ -99,14 +114,14 @@ class Session:
         """What the client did wrong, if it ended by that."""
         self.on_end: Callable[[], None] | None = None
         """Called when the last event is in the outbox."""
-        self._hub = hub
-        self._ledger = log
-        self._archive = archive
-        self._now = now
+        self._hub = services.hub
+        self._ledger = services.log
+        self._archive = services.archive
+        self._now = services.now
+        self._flood = services.flood
+        self._meter = services.flood.connect(peer)
         self._codec = codec
         self._peer = peer
-        self._flood = flood
-        self._meter = flood.connect(peer)
         self._phase = Phase.NEW
         self._hello = Hello("")
         self._transient = False
@@ -119,7 +134,7 @@ class Session:
         self._deadline = asyncio.get_running_loop().call_later(
             limits.HELLO_TIMEOUT, self._hello_missing
         )
-        hub.open(self._member)
+        self._hub.open(self._member)
 
     @property
     def id(self) -> str:
@@ -400,33 +415,3 @@ _EXECUTE: dict[type, Callable[[Session, int, Any], Awaitable[None]]] = {
     Ping: Session._ping,  # noqa: SLF001
     Quit: Session._quit,  # noqa: SLF001
 }
-
-
-class Reception:
-    """Lets connections in: all that a transport needs to know of the rest of the house."""
-
-    def __init__(
-        self, hub: Hub, log: Log, archive: Archive, now: Callable[[], int], *,
-        flood: FloodControl, outbox_events: int, outbox_bytes: int, max_sessions: int,
-    ) -> None:  # fmt: skip
-        self._flood = flood
-        self._hub = hub
-        self._ledger = log
-        self._archive = archive
-        self._now = now
-        self._outbox_bounds = outbox_events, outbox_bytes
-        self._max_sessions = max_sessions
-
-    def open(self, codec: Codec, peer: str) -> Session:
-        """Make the session of a new connection; raises Unavailable or RateLimited.
-
-        `peer` is the address it comes from, without a port.
-        """
-        if self._hub.draining:
-            raise Unavailable("the server is shutting down", retry_after=1.0)
-        if len(self._hub.registry) >= self._max_sessions:
-            raise Unavailable("the server is full", retry_after=5.0)
-        outbox = Outbox(*self._outbox_bounds)
-        return Session(
-            self._hub, self._ledger, self._archive, self._now, codec, outbox, peer, self._flood
-        )

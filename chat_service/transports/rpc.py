@@ -22,15 +22,14 @@ from chat_service.core.errors import ErrorCode, Refusal
 from chat_service.core.events import Error, Event, Goodbye, GoodbyeReason
 from chat_service.core.limits import MAX_FRAME_BYTES
 from chat_service.logs import get
-from chat_service.session import FAILED, Reception, Session
+from chat_service.reception import Reception
+from chat_service.session import FAILED, LINGER, Session
 from chat_service.startup import StartupError
 from chat_service.wire.protobuf import ProtobufCodec, duration
 
 _log = get("grpc")
 
 SERVICE: Final = chat_pb2.DESCRIPTOR.services_by_name["Chat"].full_name
-LINGER: Final = 2.0
-"""Seconds that a client has to read its last events after the session has ended."""
 
 _ERROR_STATUS: Final = {
     ErrorCode.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,

@@ -14,7 +14,8 @@ from chat_service.config import Endpoint
 from chat_service.core.errors import Refusal
 from chat_service.core.events import Error, Event
 from chat_service.logs import get
-from chat_service.session import FAILED, Reception, Session
+from chat_service.reception import Reception
+from chat_service.session import FAILED, LINGER, Session
 from chat_service.startup import StartupError
 from chat_service.wire.line import LineCodec
 
@@ -22,8 +23,6 @@ _log = get("tcp")
 
 INBOX_BYTES: Final = 64 * 1024
 WRITE_BUFFER_BYTES: Final = 64 * 1024
-LINGER: Final = 2.0
-"""Seconds that a client has to read its last lines after the session has ended."""
 
 
 class TcpTransport:

@@ -1,0 +1,29 @@
+"""Where connections are let in: all that a transport needs to know of the rest of the house."""
+
+from chat_service.core.errors import Unavailable
+from chat_service.hub.outbox import Outbox
+from chat_service.session import Services, Session
+from chat_service.wire.port import Codec
+
+
+class Reception:
+    """Makes sessions, as long as there is room for another."""
+
+    def __init__(
+        self, services: Services, *, outbox_events: int, outbox_bytes: int, max_sessions: int
+    ) -> None:
+        self._services = services
+        self._outbox_bounds = outbox_events, outbox_bytes
+        self._max_sessions = max_sessions
+
+    def open(self, codec: Codec, peer: str) -> Session:
+        """Make the session of a new connection from an address without a port.
+
+        Raises Unavailable or RateLimited if none can be had now; those that exist live on.
+        """
+        hub = self._services.hub
+        if hub.draining:
+            raise Unavailable("the server is shutting down", retry_after=1.0)
+        if len(hub.registry) >= self._max_sessions:
+            raise Unavailable("the server is full", retry_after=5.0)
+        return Session(self._services, codec, Outbox(*self._outbox_bounds), peer)
