@@ -88,11 +88,9 @@ class Hub:
         """Tell the log that a session has no more use for its name; with `hold`, after a while."""
         if self._closed:
             return  # the next start finds the name held and lets go of it
+        self._append(Entry(session, 0, user, client, self._now(), Exit(hold)))
         if hold:
-            self._append(Entry(session, 0, user, client, self._now(), Exit(hold=True)))
-            self._exit_later(NAME_HOLD, session, user, client)
-        else:
-            self._append(Entry(session, 0, user, client, self._now(), Exit()))
+            self._exit_later(NAME_HOLD, Entry(session, 0, user, client, 0, Exit()))
 
     def close(self) -> None:
         """Stop all timers: nothing is told or appended any more."""
@@ -128,7 +126,7 @@ class Hub:
         for entry in batch:
             author = self.registry.get(entry.session)
             if isinstance(entry.body, Exit):
-                self._exit_later(_EXIT_AGAIN_AFTER, entry.session, entry.user, entry.client)
+                self._exit_later(_EXIT_AGAIN_AFTER, entry)
             elif author is not None:
                 author.owner.answered(Applied(entry, refusal))
                 author.outbox.wake()
@@ -198,10 +196,10 @@ class Hub:
             if not members:
                 del self._rooms[room]
 
-    def _exit_later(self, delay: float, session: str, user: str, client: bytes) -> None:
+    def _exit_later(self, delay: float, entry: Entry) -> None:
         def append() -> None:
             self._exits.discard(timer)
-            self.release(session, user, client, hold=False)
+            self._append(entry._replace(at=self._now()))
 
         timer = asyncio.get_running_loop().call_later(delay, append)
         self._exits.add(timer)

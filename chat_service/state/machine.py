@@ -150,7 +150,10 @@ class StateMachine:
         else:
             row = self._one("SELECT away_since FROM identities WHERE id = ?", identity)
             away_since = row[0] if row else None
-            self._db.execute("UPDATE identities SET away_since = NULL WHERE id = ?", (identity,))
+            self._db.execute(
+                "UPDATE identities SET away_since = NULL, transient = ? WHERE id = ?",
+                (change.transient, identity),
+            )
         self._db.execute(
             "INSERT INTO names (name, identity, session) VALUES (?1, ?2, ?3)"
             " ON CONFLICT DO UPDATE SET identity = ?2, session = ?3",
