@@ -215,6 +215,8 @@ class Session:
 
     async def _execute(self, received: Sequence[Received]) -> None:
         for it in received:
+            # Replies to one large frame must not fill the outbox of a client that does read.
+            await self.outbox.room()
             if self.ended or self._hub.draining:
                 return
             if isinstance(it, Command):

@@ -29,7 +29,7 @@ class Outbox:
         self._max_bytes = max_bytes
         self._closed = False
         self._signal: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
+        self._room: asyncio.Event | None = None
         self.on_ready: Callable[[], None] | None = None
 
     def __len__(self) -> int:
@@ -66,12 +66,14 @@ class Outbox:
         self._closed = True
         if last:
             self._push(last, 1)
+        self._make_room()
         self.wake()
 
     def clear(self) -> None:
         """Drop everything that waits."""
         self._blobs.clear()
         self._events = self._bytes = 0
+        self._make_room()
 
     def take(self) -> bytes:
         """Return the next bytes to write, up to about WRITE_BYTES; empty if nothing waits."""
@@ -83,8 +85,7 @@ class Outbox:
             size += len(blob)
             self._events -= events
         self._bytes -= size
-        if self._room is not None and not self.past_half and not self._room.done():
-            self._room.set_result(None)
+        self._make_room()
         return blobs[0] if len(blobs) == 1 else b"".join(blobs)
 
     async def get(self) -> bytes:
@@ -95,11 +96,10 @@ class Outbox:
         return self.take()
 
     async def room(self) -> None:
-        """Wait until the reader is not behind: no more than half of the bounds wait for it."""
-        while self.past_half:
-            self._room = asyncio.get_running_loop().create_future()
-            await self._room
-        self._room = None
+        """Wait until no more than half of the bounds waits for the reader, or nothing more comes."""
+        while self.past_half and not self._closed:
+            self._room = self._room or asyncio.Event()
+            await self._room.wait()
 
     def wake(self) -> None:
         """Tell the transport that something waits."""
@@ -107,6 +107,11 @@ class Outbox:
             self._signal.set_result(None)
         elif self.on_ready is not None:
             self.on_ready()
+
+    def _make_room(self) -> None:
+        if self._room is not None and (self._closed or not self.past_half):
+            self._room.set()
+            self._room = None
 
     def _push(self, blob: bytes, events: int) -> None:
         self._blobs.append((blob, events))

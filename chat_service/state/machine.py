@@ -34,6 +34,10 @@ _CACHED = 200_000
 """Rows that the caches hold together before they are emptied, at a hundred bytes or so each."""
 
 
+_UINT64 = 1 << 64
+"""Nonces are below this; SQLite's integers are signed, so those from half of it on wrap around."""
+
+
 class _Topic:
     """A room's or conversation's row of `topics`, as this batch has it so far."""
 
@@ -50,12 +54,19 @@ def topic_name(topic: Topic) -> str:
     return topic if isinstance(topic, str) else f"{topic[0]},{topic[1]}"
 
 
+def _row(sent: Sent | None) -> tuple[int, ...]:
+    if sent is None:
+        return ()
+    wraps = sent.nonce >= _UINT64 // 2
+    return (sent.nonce - _UINT64 if wraps else sent.nonce, *sent[1:])
+
+
 class StateMachine:
     """Applies batches to a database that it alone writes. Also the `Facts` of the rules."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._db = connection
-        self._seq = 0
+        self._seq = int(self._one("SELECT value FROM meta WHERE key = 'seq'")[0])
         self._holders: dict[str, Holder | None] = {}
         self._topics: dict[Topic, _Topic] = {}
         self._rooms: dict[int, dict[str, int]] = {}
@@ -63,7 +74,6 @@ class StateMachine:
         self._new_events: list[tuple[int, int, int, int, bytes]] = []
         self._dirty_topics: set[Topic] = set()
         self._dirty_sent: set[tuple[int, bytes]] = set()
-        self._forget()
 
     @property
     def seq(self) -> int:
@@ -76,12 +86,13 @@ class StateMachine:
         Whatever is raised, nothing of the batch has happened.
         """
         self._db.execute("BEGIN IMMEDIATE")
+        before = self._seq
         try:
             applied = [self._apply(entry) for entry in entries]
             self._flush()
             self._db.execute("COMMIT")
         except BaseException:
-            self._roll_back()
+            self._roll_back(before)
             raise
         if self._cached() > _CACHED:
             self._forget()
@@ -121,7 +132,7 @@ class StateMachine:
                 "SELECT nonce, seq, number, at FROM clients WHERE identity = ? AND client = ?",
                 *key,
             )
-            self._sent[key] = Sent(*row) if row else None
+            self._sent[key] = Sent(row[0] % _UINT64, *row[1:]) if row else None
         return self._sent[key]
 
     # One entry.
@@ -303,7 +314,7 @@ class StateMachine:
         self._db.executemany(
             "INSERT OR REPLACE INTO clients (identity, client, nonce, seq, number, at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            [(*key, *(self._sent[key] or ())) for key in self._dirty_sent],
+            [(*key, *_row(self._sent[key])) for key in self._dirty_sent],
         )
         if self._dirty_topics:
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'seq'", (self._seq,))
@@ -314,12 +325,14 @@ class StateMachine:
         self._dirty_topics.clear()
         self._dirty_sent.clear()
 
-    def _roll_back(self) -> None:
+    def _roll_back(self, seq: int) -> None:
+        # What is in memory first, and without reading: the storage may be what has failed.
+        self._seq = seq
+        self._clean()
+        self._forget()
         # SQLite rolls back by itself on some errors, on a full disk for one.
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-        self._clean()
-        self._forget()
 
     def _cached(self) -> int:
         caches = (self._holders, self._topics, self._rooms, self._sent)
@@ -330,4 +343,3 @@ class StateMachine:
         self._topics.clear()
         self._rooms.clear()
         self._sent.clear()
-        self._seq = int(self._one("SELECT value FROM meta WHERE key = 'seq'")[0])

@@ -60,7 +60,7 @@ def history(
         "SELECT frame FROM events WHERE seq IN (SELECT seq FROM events INDEXED BY events_by_topic"
         " WHERE topic = ? AND seq < ? AND number > 0 ORDER BY seq DESC LIMIT ?)"
         " ORDER BY seq DESC",
-        (topic, before_seq or _FOREVER, limit + 1),
+        (topic, min(before_seq or _FOREVER, _FOREVER), limit + 1),
     )
     frames = [frame for (frame,) in rows]
     return HistoryPage(to, tuple(reversed(frames[:limit])), more=len(frames) > limit)

@@ -125,13 +125,16 @@ def _check_pages(path: Path) -> None:
     try:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         try:
-            found = connection.pragma("quick_check(1)")
+            found = str(connection.pragma("quick_check", 1))
         finally:
             connection.close()
+    except apsw.ReadOnlyError:
+        return  # killed while it was made: who may write rolls back what had begun
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise StartupError(f"{path} is corrupt ({error}); restore it from a backup") from None
-    if found != "ok":
-        raise StartupError(f"{path} is corrupt ({found}); restore it from a backup")
+    if found != "ok":  # a heading line, then the first thing found
+        reason = found.splitlines()[-1]
+        raise StartupError(f"{path} is corrupt ({reason}); restore it from a backup")
 
 
 def migrate(connection: apsw.Connection) -> None:

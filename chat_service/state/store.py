@@ -68,11 +68,13 @@ class Store:
         lock = _lock(directory)
         try:
             store = cls(*_connect(directory / "chat.db"))
-        except (apsw.Error, StartupError) as error:
+        except StartupError:
             lock.close()
-            if isinstance(error, StartupError):
-                raise
-            raise StartupError(f"cannot use {directory / 'chat.db'}: {error}") from None
+            raise
+        except (apsw.Error, OSError) as error:
+            lock.close()
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise StartupError(f"cannot use {directory / 'chat.db'}: {reason}") from None
         store._lock = lock
         return store
 
@@ -164,6 +166,17 @@ def _connect(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
     if path.exists():
         schema.verify(path)
     writer = apsw.Connection(str(path))
+    try:
+        _prepare(writer)
+        reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    except BaseException:
+        writer.close()
+        raise
+    reader.set_busy_timeout(_BUSY_TIMEOUT_MS)
+    return writer, reader
+
+
+def _prepare(writer: apsw.Connection) -> None:
     writer.set_busy_timeout(_BUSY_TIMEOUT_MS)
     schema.migrate(writer)
     # Only now: a file in WAL mode may keep what tells it as ours in its log alone, out of the
@@ -174,6 +187,3 @@ def _connect(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
     writer.pragma("journal_size_limit", 64 * 1024 * 1024)
     with writer:
         writer.execute("UPDATE meta SET value = value WHERE key = 'epoch'")  # is it writable?
-    reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-    reader.set_busy_timeout(_BUSY_TIMEOUT_MS)
-    return writer, reader

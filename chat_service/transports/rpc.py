@@ -139,6 +139,10 @@ async def _read(session: Session, context: Context) -> None:
     try:
         while isinstance(data := await context.read(), bytes):  # not EOF
             await session.feed(data)
+        # A stream that was cut reads like one that was half-closed. What tells them apart, the
+        # cancellation of this task by its handler's, arrives before two more reads are answered.
+        await context.read()
+        await context.read()
         await session.end_of_input()
     except Exception:
         _log.exception("session failed", session=session.id)

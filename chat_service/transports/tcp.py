@@ -23,6 +23,8 @@ _log = get("tcp")
 
 INBOX_BYTES: Final = 64 * 1024
 WRITE_BUFFER_BYTES: Final = 64 * 1024
+QUIET: Final = 0.2
+"""Seconds without a word from a client that was told all, after which it is hung up on."""
 
 
 class TcpTransport:
@@ -80,6 +82,7 @@ class _Connection(asyncio.Protocol):
         self._changed = asyncio.Event()
         self._end_of_input = False
         self._paused = False
+        self._parting: asyncio.TimerHandle | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # What the socket tells.
@@ -96,7 +99,8 @@ class _Connection(asyncio.Protocol):
         except Refusal as refusal:
             error = Error(refusal.code, str(refusal), refusal.retry_after)
             transport.write(codec.encode(Event(error)))
-            transport.close()
+            self._arm_linger()
+            self._part()
             return
         self._outbox = session.outbox
         session.outbox.on_ready = self._write
@@ -107,6 +111,9 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the task; stop reading while it has enough."""
+        if self._parting is not None:
+            self._part()
+            return
         self._inbox += data
         self._changed.set()
         if len(self._inbox) >= INBOX_BYTES:
@@ -116,7 +123,7 @@ class _Connection(asyncio.Protocol):
         """Let the task see the end of input; the other direction stays open."""
         self._end_of_input = True
         self._changed.set()
-        return True
+        return self._parting is None
 
     def pause_writing(self) -> None:
         """Leave in the outbox what the client does not read."""
@@ -129,6 +136,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """End the task."""
+        if self._parting is not None:
+            self._parting.cancel()
         if not self._closed.done():
             self._closed.set_result(None)
         self._changed.set()
@@ -169,8 +178,25 @@ class _Connection(asyncio.Protocol):
     def _write(self) -> None:
         while not self._paused and len(self._outbox):
             self._transport.write(self._outbox.take())
-        if self._outbox.finished:
+        if self._outbox.finished and self._parting is None:
+            self._part()
+
+    def _part(self) -> None:
+        """Hang up when the client has fallen silent.
+
+        Input that nobody has read turns a close into a reset, which can cost a client the lines
+        that are still on their way to it (RFC 1122, section 4.2.2.13).
+        """
+        if self._transport.is_closing():
+            return
+        if self._end_of_input:
             self._transport.close()
+        elif self._parting is None:
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        else:
+            self._parting.cancel()
+        self._parting = asyncio.get_running_loop().call_later(QUIET, self._transport.close)
 
     def _arm_linger(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,0 +1,106 @@
+"""Standard input and output for a program that must not stand still for either."""
+
+import asyncio
+import concurrent.futures
+import os
+import select
+import threading
+from collections.abc import AsyncIterator
+from typing import Final
+
+_CHUNK: Final = 64 * 1024
+# Far above what any server takes: a longer line is cut here, and refused there.
+_MAX_LINE: Final = 1024 * 1024
+
+
+class LineSplitter:
+    """Cuts bytes into lines of text, ended by LF or CRLF, keeping at most one unfinished line."""
+
+    def __init__(self, max_line: int = _MAX_LINE) -> None:
+        self._max_line = max_line
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> list[str]:
+        """Return the lines that are complete now."""
+        *ended, rest = data.split(b"\n")
+        lines = []
+        for piece in ended:
+            self._keep(piece)
+            lines.append(self._take())
+        self._keep(rest)
+        return lines
+
+    def end(self) -> list[str]:
+        """Return the last line, if the end has cut it short."""
+        return [self._take()] if self._rest else []
+
+    def _keep(self, piece: bytes) -> None:
+        self._rest += piece[: max(0, self._max_line - len(self._rest))]
+
+    def _take(self) -> str:
+        line = self._rest.decode(errors="replace").removesuffix("\r")
+        self._rest.clear()
+        return line
+
+
+async def lines(descriptor: int) -> AsyncIterator[str]:
+    """Yield the lines that a file, pipe or terminal holds, reading on only as they are taken.
+
+    A thread reads, since the event loop cannot wait for every kind of file. It is a daemon, since
+    nothing wakes it from a pipe that stays silent.
+    """
+    chunks: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        chunk = b"more"
+        while chunk:
+            try:
+                chunk = os.read(descriptor, _CHUNK)
+            except OSError:  # closed from the start
+                chunk = b""
+            putting = chunks.put(chunk)
+            try:
+                asyncio.run_coroutine_threadsafe(putting, loop).result()
+            except (RuntimeError, concurrent.futures.CancelledError):  # the program ended first
+                putting.close()
+                return
+
+    threading.Thread(target=read, name="stdin", daemon=True).start()
+    splitter = LineSplitter()
+    while chunk := await chunks.get():
+        for line in splitter.feed(chunk):
+            yield line
+    for line in splitter.end():
+        yield line
+
+
+class Output:
+    """A descriptor to write to, which may be read slowly."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._turn = asyncio.Lock()
+
+    async def write(self, text: str) -> None:
+        """Write it all at once to whoever reads; raises BrokenPipeError if nobody does."""
+        rest = memoryview(text.encode(errors="replace"))
+        async with self._turn:
+            while rest:
+                await self._writable()
+                # A pipe that is writable takes this much without blocking (POSIX, PIPE_BUF).
+                try:
+                    rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]
+                except BlockingIOError:  # someone else has filled it first
+                    continue
+
+    async def _writable(self) -> None:
+        if select.select([], [self._descriptor], [], 0)[1]:
+            return
+        loop = asyncio.get_running_loop()
+        ready = asyncio.Event()
+        loop.add_writer(self._descriptor, ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_writer(self._descriptor)

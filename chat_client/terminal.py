@@ -1,0 +1,202 @@
+"""The chat for people: a line being typed below, what happens above it."""
+
+import asyncio
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.formatted_text import FormattedText, StyleAndTextTuples
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.patch_stdout import patch_stdout
+from prompt_toolkit.renderer import print_formatted_text
+from prompt_toolkit.styles import Style
+
+from chat.v1 import events_pb2
+from chat_client.client import ChatClient
+from chat_client.conversation import WINDOW, Conversation
+from chat_client.errors import ChatError
+from chat_client.identity import state_directory
+from chat_client.render import as_text
+
+_STYLE = Style.from_dict(
+    {
+        "info": "ansibrightblack",
+        "error": "ansired",
+        "private": "ansimagenta",
+        "sender": "ansicyan",
+        "prompt": "ansigreen",
+    }
+)
+
+
+class TerminalScreen:
+    """Prints above the line that is being typed. NO_COLOR and TERM=dumb leave it plain."""
+
+    def __init__(self, session: PromptSession[str]) -> None:
+        self._app = session.app
+
+    async def show(self, event: events_pb2.Event, room: str, user: str) -> None:
+        """Print an event's lines, if it has any."""
+        if text := as_text(event, room, user):
+            self.print(text)
+
+    async def note(self, line: str) -> None:
+        """Print what the client says."""
+        self.print(line)
+
+    async def complain(self, line: str) -> None:
+        """Print what went wrong."""
+        self.print(line)
+
+    def print(self, text: str) -> None:
+        """Print lines.
+
+        The terminal stays in raw mode meanwhile, unlike with `run_in_terminal`: a key pressed at
+        that moment would be echoed into the text, or lost.
+        """
+        typing = self._app.is_running
+        if typing:
+            self._app.renderer.erase()
+        print_formatted_text(self._app.output, styled(text), _STYLE)
+        if typing:
+            self._app.renderer.request_absolute_cursor_position()
+            self._app.invalidate()
+
+
+def styled(text: str) -> FormattedText:
+    """Give lines the colours of what they are, which is what they begin with."""
+    fragments: StyleAndTextTuples = []
+    for line in text.splitlines(keepends=True):
+        fragments += _styled_line(line)
+    return FormattedText(fragments)
+
+
+def _styled_line(line: str) -> StyleAndTextTuples:
+    if line.startswith("  "):
+        return [("", line)]
+    if line.startswith("! "):
+        return [("class:error", line)]
+    label, bracket, rest = line.partition("] ") if line.startswith("[") else ("", "", line)
+    if bracket and not label.startswith("[#"):
+        return [("class:private", label + bracket), ("", rest)]
+    if rest.startswith("* "):
+        return [("class:info", line)]
+    sender, colon, said = rest.partition(": ")
+    return [("class:info", label + bracket), ("class:sender", sender + colon), ("", said)]
+
+
+class ChatCompleter(Completer):
+    """Completes commands, and the names of rooms and users heard of."""
+
+    def __init__(self, talk: Conversation) -> None:
+        self._talk = talk
+
+    def get_completions(
+        self, document: Document, _complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
+        """Yield what the word before the cursor may become."""
+        typed = document.text_before_cursor
+        word = typed.rpartition(" ")[2]
+        for candidate in self._candidates(typed, word):
+            if candidate.startswith(word) and candidate != word:
+                yield Completion(candidate, start_position=-len(word))
+
+    def _candidates(self, typed: str, word: str) -> Iterable[str]:
+        if typed == word and word.startswith("/"):
+            return self._talk.VERBS
+        if word.startswith("#") or typed.startswith(("/join ", "/leave ")):
+            return self._talk.rooms
+        return sorted(self._talk.names) if word or typed.startswith("/msg ") else ()
+
+
+async def run(chat: ChatClient, room: str, session: PromptSession[str]) -> int:
+    """Talk until the user has had enough; return the exit status."""
+    status = 0
+    screen = TerminalScreen(session)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            talk = Conversation(chat, screen, tasks, room=room, hidden=("joined", "left"))
+            await screen.note(f"* welcome, {chat.user}: /help lists the commands\n")
+            tasks.create_task(talk.follow())
+            with patch_stdout():
+                await _type(session, talk, tasks)
+            await chat.close()
+            await talk.settled()
+    except* ChatError as errors:
+        status = 1
+        await screen.complain(f"! {errors.exceptions[0]}\n")
+    return status
+
+
+async def _type(session: PromptSession[str], talk: Conversation, tasks: asyncio.TaskGroup) -> None:
+    """Have one prompt up all the time, and do what is entered there in order."""
+    entered: asyncio.Queue[str | None] = asyncio.Queue(WINDOW)
+
+    def accept(buffer: Buffer) -> bool:
+        if not entered.full():
+            entered.put_nowait(buffer.text)
+            return False
+        return True  # the line stays until there is room
+
+    session.default_buffer.accept_handler = accept
+    doing = tasks.create_task(_do(entered, talk, session))
+    with suppress(EOFError):
+        await session.prompt_async(
+            lambda: [("class:prompt", f"{talk.room}> ")],
+            completer=ChatCompleter(talk),
+            handle_sigint=False,
+        )
+    await entered.put(None)
+    await doing
+
+
+async def _do(
+    entered: asyncio.Queue[str | None], talk: Conversation, session: PromptSession[str]
+) -> None:
+    while (line := await entered.get()) is not None:
+        await talk.enter(line)
+        if talk.over and session.app.is_running:
+            session.app.exit(exception=EOFError)
+        session.app.invalidate()  # the prompt shows the room
+
+
+def prompt_session() -> PromptSession[str]:
+    """Return a prompt with a history, which leaves nothing behind of a line that is entered.
+
+    What was said comes back in its place among what others say.
+    """
+    return PromptSession(
+        history=_history(),
+        key_bindings=_keys(),
+        style=_STYLE,
+        complete_while_typing=False,
+        erase_when_done=True,
+    )
+
+
+def _history() -> History:
+    try:
+        path = state_directory() / "history"
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode=0o600))
+    except OSError:
+        return InMemoryHistory()
+    return FileHistory(path)
+
+
+def _keys() -> KeyBindings:
+    keys = KeyBindings()
+
+    @keys.add("c-c")
+    def _(event: KeyPressEvent) -> None:
+        """Clear the line, or quit if there is none."""
+        if event.current_buffer.text:
+            event.current_buffer.reset()
+        else:
+            event.app.exit(exception=EOFError)
+
+    return keys

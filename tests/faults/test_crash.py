@@ -1,0 +1,224 @@
+"""A server killed at any moment, on a network that fails at any moment, keeps what it promised.
+
+The randomness has a seed, which is printed; CHAT_SEED repeats it (not the moments at which the
+processes and the network did what, which are the system's).
+"""
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import apsw
+import pytest
+
+from chat.v1 import chat_pb2
+from chat_client import ChatClient
+
+from ..waiting import until
+from .crash.crowd import Person, Witness, read_history
+from .crash.ledger import Ledger, Line, Verdict, check
+from .crash.proxy import Proxy
+from .crash.server import ServerProcess
+
+ROOMS: Final = ("#lobby", "#dev", "#ops")
+PEOPLE: Final = 12
+WITNESSES: Final = 2
+CONVERGED_WITHIN: Final = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is done to the server. Times are in seconds."""
+
+    kills: int
+    longest_life: float
+    """From ready to the kill."""
+    longest_silence: float
+    """Of a half-open connection."""
+
+
+SHORT: Final = Plan(kills=5, longest_life=4.0, longest_silence=6.0)
+LONG: Final = Plan(kills=50, longest_life=8.0, longest_silence=45.0)
+
+
+@dataclass(slots=True)
+class Run:
+    """A run's parts."""
+
+    plan: Plan
+    seed: str
+    server: ServerProcess
+    proxy: Proxy
+    ledger: Ledger
+    people: list[Person] = field(default_factory=list)
+    witnesses: list[Witness] = field(default_factory=list)
+    graceful_stops: int = 0
+
+    def random(self, of: str) -> Random:
+        """Return a source of randomness that no other part draws from."""
+        return Random(f"{self.seed} {of}")
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        pytest.param(SHORT, id="5-kills"),
+        pytest.param(LONG, id="50-kills", marks=pytest.mark.long),
+    ],
+)
+async def test_nothing_is_lost_doubled_or_reordered(plan: Plan, tmp_path: Path) -> None:
+    seed = os.environ.get("CHAT_SEED") or secrets.token_hex(4)
+    print(f"\nCHAT_SEED={seed}")
+    started = time.monotonic()
+    async with the_run(plan, seed, tmp_path) as run:
+        async with asyncio.TaskGroup() as crowd:
+            watching = await gather_crowd(run, crowd)
+            await live_through_it(run)
+            await until_converged(run)
+            paged = await page_through_history(run)
+            await disperse(run, watching)
+        run.server.terminate()
+        await run.server.stopped()
+        run.ledger.kept.extend(kept_in(run.server.data))
+        verdict = check(run.ledger)
+        print(figures(run, verdict, time.monotonic() - started))
+        assert verdict.sound, verdict.details()
+        assert paged == [line for line in run.ledger.kept if line.to in ROOMS]
+        assert verdict.acknowledged == len(run.ledger.sent), "something was refused"
+        assert run.server.deaths >= plan.kills
+        assert verdict.acknowledged > 50 * plan.kills, "there was no load"
+        assert len(run.proxy.faults) == 5, "some kind of fault never happened"
+
+
+@asynccontextmanager
+async def the_run(plan: Plan, seed: str, directory: Path) -> AsyncIterator[Run]:
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(ServerProcess(directory))
+        await server.start()
+        storm = Proxy(server.port, Random(f"{seed} proxy"), longest_silence=plan.longest_silence)
+        proxy = await stack.enter_async_context(storm)
+        yield Run(plan, seed, server, proxy, Ledger())
+
+
+async def gather_crowd(run: Run, crowd: asyncio.TaskGroup) -> Sequence[asyncio.Task[None]]:
+    """Let everybody in, and into their rooms, before anything is said; return the witnesses."""
+    address = run.proxy.address
+    for n in range(PEOPLE):
+        user = f"person-{n}"
+        rooms = [room for place, room in enumerate(ROOMS) if place == 0 or (n + place) % 3]
+        run.people.append(Person(run.ledger, address, user, rooms, run.random(user)))
+    for n, person in enumerate(run.people):
+        person.friends = [run.people[(n + step) % PEOPLE].user for step in (1, 5)]
+        await person.chat.__aenter__()
+        crowd.create_task(person.listen(), name=person.user)
+    for n in range(WITNESSES):
+        user = f"witness-{n}"
+        run.witnesses.append(Witness(run.ledger, address, user, run.random(user)))
+    watching = [crowd.create_task(witness.watch()) for witness in run.witnesses]
+    await asyncio.gather(*(witness.welcomed.wait() for witness in run.witnesses))
+    return watching
+
+
+async def live_through_it(run: Run) -> None:
+    """Talk while the network fails and the server dies; return when all has its reply."""
+    enough = asyncio.Event()
+    async with asyncio.TaskGroup() as talks:
+        for person in run.people:
+            talks.create_task(person.talk(enough))
+        storm = talks.create_task(run.proxy.storm())
+        await kill_again_and_again(run)
+        storm.cancel()
+        enough.set()
+
+
+async def kill_again_and_again(run: Run) -> None:
+    """Kill the server at random moments: at work, while it starts, while it stops."""
+    random, server, plan = run.random("killer"), run.server, run.plan
+    while server.deaths < plan.kills:
+        await asyncio.sleep(
+            random.choice((random.uniform(0, 1), random.uniform(0, plan.longest_life)))
+        )
+        way = random.random()
+        if way < 0.1:  # it is asked to stop, and may
+            server.terminate()
+            await server.stopped()
+            run.graceful_stops += 1
+        elif way < 0.2:  # it is asked to stop, and then not waited for
+            server.terminate()
+            await asyncio.sleep(random.uniform(0, 0.5))
+            await server.kill()
+        else:
+            await server.kill()
+        if random.random() < 0.15:  # the next one does not get to serve
+            server.launch()
+            await asyncio.sleep(random.uniform(0, 1))
+            await server.kill()
+        await server.start()
+
+
+async def until_converged(run: Run) -> None:
+    """Wait until everybody has seen what was acknowledged; who never does, the check tells."""
+    due = {
+        user: {
+            sent.text
+            for sent in run.ledger.sent.values()
+            if sent.ack and run.ledger.concerns(user, Line(0, 0, sent.to, sent.sender, ""))
+        }
+        for user in run.ledger.rooms
+    }
+
+    def converged() -> bool:
+        for user in list(due):
+            if due[user] <= {line.text for line in run.ledger.seen[user]}:
+                del due[user]
+        return not due
+
+    try:
+        await until(converged, within=CONVERGED_WITHIN)
+    except AssertionError:
+        print("not converged:", ", ".join(due))
+
+
+async def page_through_history(run: Run) -> list[Line]:
+    """Return what a newcomer reads of all rooms, in order of seq."""
+    async with ChatClient(run.proxy.address, "auditor", rooms=ROOMS[1:], listen=False) as auditor:
+        rooms = [await read_history(auditor, room) for room in ROOMS]
+    return sorted(line for room in rooms for line in room)
+
+
+async def disperse(run: Run, watching: Sequence[asyncio.Task[None]]) -> None:
+    for task in watching:
+        task.cancel()
+    await asyncio.gather(*(person.chat.close() for person in run.people))
+
+
+def kept_in(data: Path) -> list[Line]:
+    """Return the messages in a stopped server's database, in order of seq."""
+    db = apsw.Connection(str(data / "chat.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        frames = [frame for (frame,) in db.execute("SELECT frame FROM events ORDER BY seq")]
+    finally:
+        db.close()
+    events = [event for frame in frames for event in chat_pb2.ServerFrame.FromString(frame).events]
+    return [Line.of(event) for event in events if event.HasField("message")]
+
+
+def figures(run: Run, verdict: Verdict, seconds: float) -> str:
+    duplicates = sum(sent.ack.duplicate for sent in run.ledger.sent.values() if sent.ack)
+    seen = sum(map(len, run.ledger.seen.values()))
+    faults = ", ".join(f"{kind} {count}" for kind, count in sorted(run.proxy.faults.items()))
+    return (
+        f"kills {run.server.deaths}, {verdict.figures()}\n"
+        f"network: {faults}; connections {run.proxy.connections}\n"
+        f"clients: {len(run.ledger.rooms)}, deliveries {seen}, "
+        f"reconnects {sum(person.reconnects for person in run.people)}, "
+        f"acknowledged as duplicates {duplicates}; "
+        f"graceful stops {run.graceful_stops}; {seconds:.0f} s"
+    )

@@ -1,0 +1,87 @@
+"""Sessions as the hub sees them, without a connection behind them."""
+
+from collections.abc import Hashable, Sequence
+
+from chat_service.core.commands import Command, Enter, Entry
+from chat_service.core.errors import Refusal
+from chat_service.core.events import Event, Goodbye, Presence
+from chat_service.core.outcome import Applied, Durable, Entered
+from chat_service.hub.hub import Hub
+from chat_service.hub.outbox import Outbox
+from chat_service.hub.registry import Subscriber
+
+
+class Codec:
+    """An encoding that writes `<seq>` for an event, marked with its own name."""
+
+    user = ""
+
+    def __init__(self, encoding: str = "a", *, echoes: bool = True) -> None:
+        self.encoding = encoding
+        self.echoes = echoes
+        self.joins = 0
+
+    def sharing(self, *, private: bool) -> Hashable:
+        return self.encoding
+
+    def feed(self, data: bytes) -> list[Command | tuple[int, Refusal]]:
+        return []
+
+    def end_of_input(self) -> list[Command | tuple[int, Refusal]]:
+        return []
+
+    def encode(self, event: Event) -> bytes:
+        return b"+" + event.body.user.encode() if isinstance(event.body, Presence) else b"?"
+
+    def join(self, events: Sequence[Durable]) -> bytes:
+        self.joins += 1
+        return b"".join(b"<%d>" % event.seq for event in events)
+
+    def recall(self, frames: Sequence[bytes]) -> bytes:
+        return b"".join(frames)
+
+
+class Member:
+    """The session behind a subscriber: registers itself on its Entered, as a session does."""
+
+    def __init__(
+        self,
+        id_: str,
+        hub: Hub | None = None,
+        codec: Codec | None = None,
+        *,
+        live: bool = True,
+        events: int = 1_000_000,
+    ) -> None:
+        self.outbox = Outbox(events, 1 << 40)
+        self.subscriber = Subscriber(id_, self, codec or Codec(), self.outbox)
+        self.live = live
+        self.replies: list[object] = []
+        self.goodbye: Goodbye | None = None
+        self._hub = hub
+        if hub is not None:
+            hub.open(self.subscriber)
+
+    def answered(self, applied: Applied) -> None:
+        self.replies.append(applied.reply)
+        if isinstance(applied.reply, Entered) and self._hub is not None:
+            self._hub.register(self.subscriber, applied.reply, applied.entry)
+            self.subscriber.live = self.live
+
+    def end(self, goodbye: Goodbye, *, drop: bool = False) -> None:
+        self.goodbye = goodbye
+        if drop:
+            self.outbox.clear()
+        self.subscriber.live = False
+        self.outbox.close()
+
+    def seqs(self) -> list[int]:
+        """Take everything and return which durable events it was."""
+        told = b""
+        while len(self.outbox):
+            told += self.outbox.take()
+        return [int(it.partition(b">")[0]) for it in told.split(b"<")[1:]]
+
+
+def enter(session: str, user: str, client: bytes) -> Entry:
+    return Entry(session, 0, user, client, 1, Enter())

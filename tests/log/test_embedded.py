@@ -1,0 +1,107 @@
+"""The log in the process."""
+
+import asyncio
+
+import pytest
+
+from chat_service.core.commands import Entry, Send
+from chat_service.log import embedded
+from chat_service.log.embedded import MAX_BATCH, MAX_PENDING, EmbeddedLog
+
+
+def entry(number: int) -> Entry:
+    return Entry("s", number, "ann", b"", 0, Send("#lobby", "hi"))
+
+
+def filled(count: int) -> EmbeddedLog:
+    log = EmbeddedLog()
+    for number in range(count):
+        log.append(entry(number))
+    return log
+
+
+async def settle() -> None:
+    """Let every task run until it waits for something."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_what_was_appended_comes_out_in_order_and_in_bounded_batches() -> None:
+    log = filled(2 * MAX_BATCH + 1)
+    follow = log.follow()
+    batches = [await anext(follow) for _ in range(3)]
+    assert [len(batch) for batch in batches] == [MAX_BATCH, MAX_BATCH, 1]
+    assert [it.ref for batch in batches for it in batch] == list(range(2 * MAX_BATCH + 1))
+
+
+async def test_what_arrives_during_a_batch_is_the_next_batch() -> None:
+    log = filled(1)
+    follow = log.follow()
+    await anext(follow)
+    log.append(entry(1))
+    log.append(entry(2))
+    assert [it.ref for it in await anext(follow)] == [1, 2]
+
+
+async def test_a_follower_waits_for_the_first_entry() -> None:
+    log = EmbeddedLog()
+    batch = asyncio.ensure_future(anext(log.follow()))
+    await settle()
+    assert not batch.done()
+    log.append(entry(0))
+    assert [it.ref for it in await batch] == [0]
+
+
+async def test_who_asks_for_room_waits_while_too_much_is_pending() -> None:
+    log = filled(MAX_PENDING - 1)
+    await log.room()
+    log.append(entry(0))
+    waiting = asyncio.create_task(log.room())
+    await settle()
+    assert not waiting.done()
+    await anext(log.follow())
+    await waiting
+
+
+async def test_room_is_not_there_before_the_pending_entries_are_below_the_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(embedded, "MAX_BATCH", 1)
+    log = filled(MAX_PENDING + 1)  # appending never waits, so the bound may be passed
+    follow = log.follow()
+    waiting = asyncio.create_task(log.room())
+    await anext(follow)
+    await settle()
+    assert not waiting.done()
+    await anext(follow)
+    await waiting
+
+
+async def test_a_batch_is_done_with_when_the_next_one_is_asked_for() -> None:
+    log = EmbeddedLog()
+    await log.idle()
+    log.append(entry(0))
+    idle = asyncio.create_task(log.idle())
+    follow = log.follow()
+    await anext(follow)
+    await settle()
+    assert not idle.done()
+    following = asyncio.ensure_future(anext(follow))
+    await idle
+    following.cancel()
+
+
+async def test_what_arrives_meanwhile_keeps_it_from_being_idle() -> None:
+    log = filled(1)
+    follow = log.follow()
+    await anext(follow)
+    log.append(entry(1))
+    await anext(follow)
+    idle = asyncio.create_task(log.idle())
+    await settle()
+    assert not idle.done()
+    idle.cancel()
+
+
+def test_entries_that_were_ordered_do_not_outlive_the_process() -> None:
+    assert not EmbeddedLog.durable

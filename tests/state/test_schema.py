@@ -1,0 +1,229 @@
+"""Which files the server opens, and that it leaves every other one as it was."""
+
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from chat_service.startup import StartupError
+from chat_service.state import schema
+from chat_service.state.store import Store
+from tests.mounts import read_only
+from tests.state.batches import enter, say, told
+
+V1: Final = Path(__file__).with_name("v1.sql")
+PAGE: Final = 4096
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    return directory
+
+
+def build(path: Path, sql: str) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(sql)
+
+
+def pragma(path: Path, statement: str) -> None:
+    build(path, f"PRAGMA {statement};")
+
+
+async def served(directory: Path, messages: int = 200) -> Path:
+    """Have a server work on a database, and return its file."""
+    store = await open_store(directory)
+    await store.apply([enter("ann"), *(say("ann", "x" * 1000) for _ in range(messages))])
+    await store.close()
+    return directory / "chat.db"
+
+
+async def open_store(directory: Path) -> Store:
+    return Store.open(directory)
+
+
+async def reason(directory: Path) -> str:
+    """Return why a directory cannot be served, having seen that its database stays as it is."""
+    path = directory / "chat.db"
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(StartupError) as failure:
+        await open_store(directory)
+    assert (path.read_bytes() if path.is_file() else None) == before
+    text = str(failure.value)
+    assert text.isprintable()
+    assert str(directory) in text
+    return text
+
+
+def structure(path: Path) -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name")
+        return [tuple(str(value) for value in row) for row in rows]
+
+
+# --- what is opened ---
+
+
+async def test_a_directory_is_made_and_filled_where_there_is_none(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "new" / "data")
+    assert (store.seq, len(store.epoch)) == (0, 16)
+    await store.close()
+    assert (tmp_path / "new" / "data").stat().st_mode & 0o777 == 0o700
+
+
+async def test_what_was_written_is_there_at_the_next_start(data: Path) -> None:
+    store = await open_store(data)
+    epoch = store.epoch
+    await store.apply([enter("ann"), say("ann", "x")])
+    await store.close()
+    store = await open_store(data)
+    assert (store.seq, store.epoch) == (1, epoch)
+    await store.close()
+
+
+async def test_two_databases_have_two_epochs(tmp_path: Path) -> None:
+    stores = [await open_store(tmp_path / name) for name in "ab"]
+    assert stores[0].epoch != stores[1].epoch
+    for store in stores:
+        await store.close()
+
+
+async def test_a_database_of_version_1_opens_and_goes_on(data: Path) -> None:
+    build(data / "chat.db", V1.read_text())
+    store = await open_store(data)
+    assert (store.epoch, store.seq) == ("0123456789abcdef", 7)
+    assert await store.held_names() == [("ann", b"ann", "ann/ann")]
+    page = await store.missed(2, after=0, rooms_after=0, upto=7)
+    assert told(page.frames) == [
+        "bob joined #dev",
+        "hello, #lobby",
+        "hello, #dev",
+        "psst",
+        "bob left #dev",
+        "while you were out",
+    ]
+    applied = await store.apply([say("ann", "again", nonce=3), say("ann", "new", nonce=4)])
+    assert [it.reply[:4] for it in applied] == [(7, 2, 3, True), (8, 2, 4, False)]  # type: ignore[index]
+    await store.close()
+
+
+async def test_an_upgraded_database_is_built_like_a_new_one(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    build(tmp_path / "old" / "chat.db", V1.read_text())
+    for name in ("old", "new"):
+        await (await open_store(tmp_path / name)).close()
+    assert structure(tmp_path / "old" / "chat.db") == structure(tmp_path / "new" / "chat.db")
+
+
+async def test_an_empty_file_is_a_first_start_that_was_interrupted(data: Path) -> None:
+    (data / "chat.db").touch()
+    store = await open_store(data)
+    await store.close()
+
+
+async def test_a_first_start_that_died_before_its_tables_is_finished(data: Path) -> None:
+    pragma(data / "chat.db", f"application_id = {schema.APPLICATION_ID}")
+    store = await open_store(data)
+    assert store.seq == 0
+    await store.close()
+
+
+async def test_what_was_committed_is_there_after_a_kill(data: Path, tmp_path: Path) -> None:
+    store = await open_store(data)
+    await store.apply([enter("ann"), *(say("ann", "x") for _ in range(100))])
+    shutil.copytree(data, tmp_path / "copy")  # as a kill would leave it, its log not merged
+    await store.close()
+    assert (tmp_path / "copy" / "chat.db-wal").stat().st_size > 0
+    store = await open_store(tmp_path / "copy")
+    assert store.seq == 100
+    await store.close()
+
+
+# --- what is not ---
+
+
+async def test_a_newer_versions_database_is_left_alone(data: Path) -> None:
+    path = await served(data)
+    pragma(path, f"user_version = {len(schema.MIGRATIONS) + 1}")
+    assert "was written by a newer version" in await reason(data)
+
+
+async def test_another_programs_database_is_left_alone(data: Path) -> None:
+    build(data / "chat.db", "PRAGMA application_id = 7; CREATE TABLE t (x);")
+    assert "is another program's database" in await reason(data)
+
+
+async def test_a_database_that_no_program_claims_is_left_alone(data: Path) -> None:
+    build(data / "chat.db", "CREATE TABLE t (x);")
+    assert "is another program's database" in await reason(data)
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello", b"x" * 100_000, b"\0" * 8192, b"SQLite format 3\0", b"\n"]
+)
+async def test_what_is_no_database_is_left_alone(data: Path, content: bytes) -> None:
+    (data / "chat.db").write_bytes(content)
+    assert "is not a database of this service, or is corrupt" in await reason(data)
+
+
+@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
+async def test_a_page_of_garbage_is_found_wherever_it_is(data: Path, place: float) -> None:
+    path = await served(data)
+    pages = path.stat().st_size // PAGE
+    assert pages > 20
+    with path.open("r+b") as file:
+        file.seek(int(pages * place) * PAGE)
+        file.write(bytes(range(256)) * (PAGE // 256))
+    assert re.search(r"is corrupt \(.+\); restore it from a backup", await reason(data))
+
+
+async def test_a_database_that_was_cut_short_is_corrupt(data: Path) -> None:
+    path = await served(data)
+    path.write_bytes(path.read_bytes()[: 10 * PAGE])
+    assert "is corrupt" in await reason(data)
+
+
+async def test_a_directory_in_the_place_of_the_database_is_said_to_be_one(data: Path) -> None:
+    (data / "chat.db").mkdir()
+    assert "Is a directory" in await reason(data)
+
+
+async def test_a_file_in_the_place_of_the_data_directory_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    assert "cannot write to" in await reason(tmp_path / "data")
+
+
+async def test_of_two_servers_on_one_directory_the_second_does_not_start(data: Path) -> None:
+    store = await open_store(data)
+    assert await reason(data) == f"another server is using {data}"
+    await store.apply([enter("ann"), say("ann", "undisturbed")])
+    await store.close()
+    await (await open_store(data)).close()
+
+
+@pytest.mark.parametrize(
+    ("where", "complaint"),
+    [
+        ("", "cannot write to {data}: Read-only file system"),
+        ("chat.db", "cannot use {data}/chat.db"),
+    ],
+)
+async def test_what_cannot_be_written_is_not_served(data: Path, where: str, complaint: str) -> None:
+    await served(data, messages=1)
+    (data / "chat.lock").unlink()
+    with read_only(data / where):
+        assert (await reason(data)).startswith(complaint.format(data=data))
+    await (await open_store(data)).close()
+
+
+async def test_a_failed_start_lets_go_of_the_directory(data: Path) -> None:
+    (data / "chat.db").write_bytes(b"x" * 1000)
+    await reason(data)
+    (data / "chat.db").unlink()
+    await (await open_store(data)).close()

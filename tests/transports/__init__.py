@@ -1,0 +1,1 @@
+"""What each transport promises of its own, against real sockets."""
