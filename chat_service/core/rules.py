@@ -186,10 +186,14 @@ def _trim(_entry: Entry, body: Trim, _facts: Facts) -> Decision:
 
 
 def _speaker(entry: Entry, facts: Facts) -> int:
-    """Return the identity behind an entry, if the name is still its client's."""
+    """Return the identity behind an entry, if the name is still its session's.
+
+    What a session sent before it was superseded may come to the log after that: it must not
+    happen, since the newer session has been told already what was accepted.
+    """
     holder = facts.holder(entry.user)
-    if holder is None or holder.client != entry.client:
-        raise NameTaken(f"the name {entry.user} has passed to another client")
+    if holder is None or holder.session != entry.session:
+        raise NameTaken(f"the name {entry.user} has passed to another connection")
     return holder.identity
 
 

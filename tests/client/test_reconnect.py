@@ -334,3 +334,30 @@ async def test_a_second_process_with_the_same_client_id_cannot_swallow_a_send() 
         )
         with pytest.raises(Exception, match="another process"):
             await reply
+
+
+async def test_a_hello_of_its_own_that_arrives_late_does_not_end_it() -> None:
+    async def first(peer: Peer) -> None:
+        await peer.welcome()
+        await peer.drop()
+
+    async def unanswered(peer: Peer) -> None:
+        await peer.command()
+        await peer.drop()
+
+    async def overtaken(peer: Peer) -> None:
+        await peer.welcome(resumed=True)
+        await peer.say(goodbye(events_pb2.GOODBYE_REASON_SUPERSEDED))
+
+    async def last(peer: Peer) -> None:
+        await peer.welcome(message(1), resumed=True)
+        await peer.say(goodbye(events_pb2.GOODBYE_REASON_SUPERSEDED))
+
+    async with (
+        serving(first, unanswered, overtaken, last) as server,
+        ChatClient(server.address, "bob") as chat,
+    ):
+        assert await seqs(chat, 1) == [1]
+        await anext(chat)
+        with pytest.raises(Closed):
+            await anext(chat)

@@ -45,9 +45,7 @@ def test_the_time_to_wait_is_never_negative_and_never_longer_than_filling_an_emp
 
 
 @given(RATES, STEPS)
-def test_who_waits_as_long_as_told_is_granted(
-    rate: Rate, steps: list[tuple[float, float]]
-) -> None:
+def test_who_waits_as_long_as_told_is_granted(rate: Rate, steps: list[tuple[float, float]]) -> None:
     now = 0.0
     bucket = TokenBucket(rate, now)
     for pause, amount in steps:

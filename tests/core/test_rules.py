@@ -157,8 +157,8 @@ def test_the_end_of_a_session_that_has_no_name_changes_nothing(
 
 @pytest.mark.parametrize("body", [Send(LOBBY, "hi"), Join("#new"), Leave("#dev")])
 def test_who_has_lost_the_name_does_nothing_under_it(world: World, body: EntryBody) -> None:
-    with pytest.raises(NameTaken, match="has passed to another client"):
-        decide(by_ann(body, client=BOB), world)
+    with pytest.raises(NameTaken, match="has passed to another connection"):
+        decide(by_ann(body, session="superseded"), world)
 
 
 # --- messages ---

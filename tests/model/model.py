@@ -41,7 +41,7 @@ class Model:
             return self._enter(entry, body, me)
         if isinstance(body, Exit):
             return self._exit(entry, body)
-        if self.holders.get(entry.user) != me:
+        if self.holders.get(entry.user) is None or self.sessions[entry.user] != entry.session:
             return ErrorCode.NAME_TAKEN
         if isinstance(body, Send):
             return self._send(me, body)

@@ -22,11 +22,11 @@ NAMES = st.sampled_from(["ann", "bob", "cyd"])
 CLIENTS = st.sampled_from([b"1" * 16, b"2" * 16])
 ROOMS = st.sampled_from(["#lobby", "#dev", "#ops"])
 PLACES = st.one_of(ROOMS, NAMES.map(lambda name: f"@{name}"), st.just("@nobody"))
-SESSIONS = st.sampled_from([f"session-{number}" for number in range(4)])
+SESSIONS = st.integers(0, 1)  # of each client
 
 
 class StateAgainstModel(RuleBasedStateMachine):
-    """Three names, two clients for each, four sessions: small enough to collide all the time."""
+    """Three names, two clients for each, two sessions of each: small enough to collide all the time."""
 
     @initialize()
     def start(self) -> None:
@@ -47,31 +47,31 @@ class StateAgainstModel(RuleBasedStateMachine):
         self._open()
 
     @rule(name=NAMES, client=CLIENTS, session=SESSIONS, transient=st.booleans())
-    def enter(self, name: str, client: bytes, session: str, transient: bool) -> None:  # noqa: FBT001
+    def enter(self, name: str, client: bytes, session: int, transient: bool) -> None:  # noqa: FBT001
         self._do(session, name, client, Enter(transient))
 
     @rule(name=NAMES, client=CLIENTS, session=SESSIONS, hold=st.booleans())
-    def exit(self, name: str, client: bytes, session: str, hold: bool) -> None:
+    def exit(self, name: str, client: bytes, session: int, hold: bool) -> None:
         self._do(session, name, client, Exit(hold))
 
-    @rule(name=NAMES, client=CLIENTS, to=PLACES, nonce=st.integers(0, 5))
-    def send(self, name: str, client: bytes, to: str, nonce: int) -> None:
-        self._do("session-0", name, client, Send(to, f"to {to}", nonce))
+    @rule(name=NAMES, client=CLIENTS, session=SESSIONS, to=PLACES, nonce=st.integers(0, 5))
+    def send(self, name: str, client: bytes, session: int, to: str, nonce: int) -> None:
+        self._do(session, name, client, Send(to, f"to {to}", nonce))
 
-    @rule(name=NAMES, client=CLIENTS, room=ROOMS)
-    def join(self, name: str, client: bytes, room: str) -> None:
-        self._do("session-0", name, client, Join(room))
+    @rule(name=NAMES, client=CLIENTS, session=SESSIONS, room=ROOMS)
+    def join(self, name: str, client: bytes, session: int, room: str) -> None:
+        self._do(session, name, client, Join(room))
 
-    @rule(name=NAMES, client=CLIENTS, room=ROOMS)
-    def leave(self, name: str, client: bytes, room: str) -> None:
-        self._do("session-0", name, client, Leave(room))
+    @rule(name=NAMES, client=CLIENTS, session=SESSIONS, room=ROOMS)
+    def leave(self, name: str, client: bytes, session: int, room: str) -> None:
+        self._do(session, name, client, Leave(room))
 
     @rule(
         sends=st.lists(st.tuples(NAMES, CLIENTS, PLACES, st.integers(0, 9)), min_size=2, max_size=8)
     )
     def send_in_one_batch(self, sends: list[tuple[str, bytes, str, int]]) -> None:
         batch = [
-            self._entry("session-0", name, client, Send(to, f"to {to}", nonce))
+            self._entry(0, name, client, Send(to, f"to {to}", nonce))
             for name, client, to, nonce in sends
         ]
         self._apply(batch)
@@ -118,10 +118,10 @@ class StateAgainstModel(RuleBasedStateMachine):
         rows = self.db.execute("SELECT id, name, client FROM identities")
         return {(name, client): number for number, name, client in rows}
 
-    def _entry(self, session: str, name: str, client: bytes, body: EntryBody) -> Entry:
-        return Entry(session, 0, name, client, 1_000_000, body)
+    def _entry(self, session: int, name: str, client: bytes, body: EntryBody) -> Entry:
+        return Entry(f"{name}-{client[0]}-{session}", 0, name, client, 1_000_000, body)
 
-    def _do(self, session: str, name: str, client: bytes, body: EntryBody) -> None:
+    def _do(self, session: int, name: str, client: bytes, body: EntryBody) -> None:
         self._apply([self._entry(session, name, client, body)])
 
     def _apply(self, batch: list[Entry]) -> None:
