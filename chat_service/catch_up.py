@@ -4,6 +4,9 @@ A session that catches up is in the rooms' lists but not *live*: the fan-out pas
 reads the same events from the state, a page at a time, each only when its outbox has room. When it
 has read up to the seq that was last fanned out it goes live. Between that comparison and the next
 fan-out nothing else runs, so the seam has neither hole nor repeat, however fast events come.
+
+If retention takes what it has yet to read, it is sent away like any reader that is too slow: the
+gap is told where it resumes.
 """
 
 import asyncio
@@ -23,7 +26,7 @@ _MAX_GAPS = 32
 
 
 class SlowConsumer(Exception):
-    """The reader's outbox is full."""
+    """The reader's outbox is full, or what it was to read next is gone."""
 
 
 class StartingPoint(NamedTuple):
@@ -43,6 +46,10 @@ class StartingPoint(NamedTuple):
     def live(self) -> bool:
         """Whether there is nothing to catch up with."""
         return self.after >= self.entered and not self.backlog
+
+    def told(self, to: str, seq: int) -> bool:
+        """Whether a gap has told that events of an address are gone up to a seq."""
+        return any(gap.to in ("", to) and gap.before_seq > seq for gap in self.gaps)
 
 
 def starting_point(hello: Hello, entered: Entered, epoch: str) -> StartingPoint:
@@ -76,6 +83,8 @@ async def catch_up(start: StartingPoint, member: Subscriber, hub: Hub, archive: 
         await member.outbox.room()
         rooms_after = max(position, start.rooms_after)
         page = await _next_page(member, archive, position, rooms_after, hub.seq)
+        if not all(start.told(to, seq) for to, seq in page.trimmed):
+            raise SlowConsumer
         _put(member, member.codec.recall(page.frames), len(page.frames))
         position = page.seq
     member.live = True

@@ -5,6 +5,7 @@ a value is said in one line that names it and where it came from.
 """
 
 import difflib
+import os
 import re
 import sys
 import tomllib
@@ -65,6 +66,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 def serve(config: Config) -> None:
     """Serve until told to stop; raises StartupError."""
+    # What grpc's core would write to stderr by itself is raised or logged as well, in our format.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Imported late, so that --help is quick.
     from chat_service import logs  # noqa: PLC0415
     from chat_service.node import Node  # noqa: PLC0415

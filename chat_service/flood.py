@@ -7,7 +7,7 @@ else reconnecting would fill them.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from chat_service.core.bucket import Rate, TokenBucket
@@ -118,9 +118,12 @@ def _own(rate: Rate | None, now: float) -> TokenBucket | None:
 def _take(
     amount: float,
     now: float,
-    buckets: Iterable[TokenBucket | None],
+    buckets: Sequence[TokenBucket | None],
     what: str,
 ) -> None:
-    for bucket in buckets:
+    for taken, bucket in enumerate(buckets):
         if bucket is not None and (wait := bucket.take(amount, now)) > 0:
+            # What one is refused costs nothing, least of all to those who share a bucket.
+            for other in filter(None, buckets[:taken]):
+                other.give_back(amount)
             raise RateLimited(f"{what}: slow down", retry_after=wait)

@@ -49,6 +49,7 @@ class Node:
         self.endpoints: dict[str, Endpoint] = {}
         """Where each transport that is on listens, by its name."""
         self._transports: dict[str, Transport] = {}
+        self._stopped = False
         self._stopping = asyncio.Event()
         self._forced = asyncio.Event()
 
@@ -102,7 +103,13 @@ class Node:
         _log.info("ready", epoch=self._store.epoch, seq=self._store.seq, **self._described())
 
     async def stop(self) -> None:
-        """Shut down gracefully within the deadline; raises what has stopped the follower."""
+        """Shut down gracefully within the deadline; raises what has stopped the follower.
+
+        Of a node that was stopped there is nothing more to stop.
+        """
+        if self._stopped:
+            return
+        self._stopped = True
         _log.info("shutting down", sessions=len(self.hub.registry))
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._config.shutdown_deadline

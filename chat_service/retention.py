@@ -40,9 +40,10 @@ class Retention:
         last: Trim | None = None
         while True:
             cut = await self._next_cut()
-            if cut is not None and cut != last:  # else the last one is still on its way
-                self._ledger.append(Entry("", 0, "", b"", self._now(), cut))
-            last = cut
+            # The same again is still on its way; but if it was refused, its time comes once more.
+            last = None if cut == last else cut
+            if last is not None:
+                self._ledger.append(Entry("", 0, "", b"", self._now(), last))
             await asyncio.sleep(CUT_EVERY if cut is not None else LOOK_EVERY)
 
     async def _next_cut(self) -> Trim | None:

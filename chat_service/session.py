@@ -47,6 +47,8 @@ from chat_service.core.errors import (
     Unavailable,
 )
 from chat_service.core.events import (
+    FAILED,
+    SLOW,
     Error,
     Event,
     Goodbye,
@@ -58,7 +60,7 @@ from chat_service.core.events import (
 )
 from chat_service.core.outcome import Applied, Entered
 from chat_service.flood import FloodControl
-from chat_service.hub.hub import SLOW, Hub
+from chat_service.hub.hub import Hub
 from chat_service.hub.outbox import Outbox
 from chat_service.hub.registry import Subscriber
 from chat_service.log.port import Log
@@ -74,10 +76,6 @@ COMMIT_TIMEOUT = 10.0
 
 LINGER = 5.0
 """Seconds that a client has to read its last events after the session has ended."""
-
-FAILED = Goodbye(
-    GoodbyeReason.INTERNAL, "the server made a mistake", reconnect=True, retry_after=1.0
-)
 
 
 class Phase(Enum):
@@ -159,8 +157,10 @@ class Session:
             return
         try:
             self._meter.received(len(data))
+            if not received:
+                self._meter.command()  # else what holds none would cost nothing
         except RateLimited as refusal:
-            self._refuse_all(received, refusal)
+            self._refuse_all(received or [(0, refusal)], refusal)
         else:
             await self._execute(received)
 
@@ -222,8 +222,15 @@ class Session:
             if isinstance(it, Command):
                 await self._execute_one(it)
             else:
-                self._refuse(*it)
-                self.outbox.wake()
+                self._refuse_misunderstood(*it)
+
+    def _refuse_misunderstood(self, ref: int, refusal: Refusal) -> None:
+        try:
+            self._meter.command()
+        except RateLimited as limited:
+            refusal = limited
+        self._refuse(ref, refusal)
+        self.outbox.wake()
 
     def _refuse_all(self, received: Sequence[Received], refusal: Refusal) -> None:
         for it in received:

@@ -28,8 +28,6 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 @pytest.fixture
 async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
     """Return a function that starts a node, by default on a state of this test's own."""
-    nodes: list[Node] = []
-
     async def start(**settings: Any) -> Node:
         defaults: dict[str, Any] = {
             "grpc": ANY_PORT,
@@ -38,12 +36,11 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
         }
         node = Node(Config(**(defaults | settings)))
         await node.start()
-        nodes.append(node)
+        stack.push_async_callback(node.stop)
         return node
 
-    yield start
-    for node in nodes:
-        await node.stop()
+    async with AsyncExitStack() as stack:
+        yield start
 
 
 @pytest.fixture

@@ -43,3 +43,7 @@ class TokenBucket:
             return missing / self._rate.per_second
         self._level -= amount
         return 0.0
+
+    def give_back(self, amount: float) -> None:
+        """Undo the last `take`, which was granted."""
+        self._level += amount

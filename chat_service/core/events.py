@@ -147,3 +147,17 @@ class Event(NamedTuple):
     body: EventBody
     seq: int = 0
     ref: int = 0
+
+
+# The goodbyes that are always the same.
+
+SLOW = Goodbye(
+    GoodbyeReason.SLOW_CONSUMER,
+    "you read too slowly; connect again and resume",
+    reconnect=True,
+)
+SUPERSEDED = Goodbye(GoodbyeReason.SUPERSEDED, "you have connected from elsewhere")
+FAILED = Goodbye(
+    GoodbyeReason.INTERNAL, "the server made a mistake", reconnect=True, retry_after=1.0
+)
+NAME_PASSED = Goodbye(GoodbyeReason.SUPERSEDED, "your name has passed to another client")

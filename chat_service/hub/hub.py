@@ -6,26 +6,30 @@ from collections.abc import Callable, Hashable, Sequence
 from chat_service.core.address import LOBBY
 from chat_service.core.commands import Enter, Entry, Exit
 from chat_service.core.errors import Unavailable
-from chat_service.core.events import Event, Goodbye, GoodbyeReason, Joined, Left, Presence
+from chat_service.core.events import (
+    FAILED,
+    NAME_PASSED,
+    SLOW,
+    SUPERSEDED,
+    Event,
+    Joined,
+    Left,
+    Presence,
+)
 from chat_service.core.limits import NAME_HOLD, PRESENCE_GRACE
 from chat_service.core.outcome import Applied, Durable, Entered
 from chat_service.hub.fan_out import FanOut
 from chat_service.hub.presence import PresenceBook
 from chat_service.hub.registry import Registry, Subscriber
+from chat_service.logs import get
+
+_log = get("hub")
 
 _TELL_PRESENCE_AFTER = 0.05
 """Seconds in which changes of presence gather when no batch takes them along."""
 
 _EXIT_AGAIN_AFTER = 1.0
 """Seconds after which an Exit is appended again that the storage could not take."""
-
-SLOW = Goodbye(
-    GoodbyeReason.SLOW_CONSUMER,
-    "you read too slowly; connect again and resume",
-    reconnect=True,
-)
-SUPERSEDED = Goodbye(GoodbyeReason.SUPERSEDED, "you have connected from elsewhere")
-NAME_PASSED = Goodbye(GoodbyeReason.SUPERSEDED, "your name has passed to another client")
 
 
 class Hub:
@@ -117,7 +121,7 @@ class Hub:
             slow.owner.end(SLOW, drop=True)
         touched = list(answered.union(fan_out.touched))
         for subscriber in touched:
-            subscriber.outbox.wake()
+            _wake(subscriber)
         self.tell_presence()
         return touched
 
@@ -129,7 +133,7 @@ class Hub:
                 self._exit_later(_EXIT_AGAIN_AFTER, entry)
             elif author is not None:
                 author.owner.answered(Applied(entry, refusal))
-                author.outbox.wake()
+                _wake(author)
 
     def tell_presence(self) -> None:
         """Tell who came and went to those who share a room with them that is not too large."""
@@ -156,7 +160,7 @@ class Hub:
                 changes = dict.fromkeys(c for room in in_rooms for c in by_room[room])
                 shared[key] = _encode(subscriber, [c for c in changes if c.user != own])
             subscriber.outbox.put(*shared[key])
-            subscriber.outbox.wake()
+            _wake(subscriber)
 
     def _follow(self, fan_out: FanOut, event: Durable, author: Subscriber | None) -> None:
         """Gather an event, and let memberships follow it."""
@@ -212,6 +216,16 @@ class Hub:
     def _tell_presence_now(self) -> None:
         self._telling = None
         self.tell_presence()
+
+
+def _wake(subscriber: Subscriber) -> None:
+    """Let a transport write; what goes wrong there ends that session and nothing else."""
+    try:
+        subscriber.outbox.wake()
+    except Exception:
+        _log.exception("a transport failed", session=subscriber.id)
+        subscriber.outbox.on_ready = None
+        subscriber.owner.end(FAILED, drop=True)
 
 
 def _encode(subscriber: Subscriber, changes: Sequence[Presence]) -> tuple[bytes, int]:

@@ -96,7 +96,7 @@ class Outbox:
         return self.take()
 
     async def room(self) -> None:
-        """Wait until no more than half of the bounds waits for the reader, or nothing more comes."""
+        """Wait until no more than half of the bounds waits, or nothing more comes."""
         while self.past_half and not self._closed:
             self._room = self._room or asyncio.Event()
             await self._room.wait()

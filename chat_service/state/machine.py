@@ -6,6 +6,7 @@ read often is kept in caches, which a failed transaction empties; what a batch c
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import apsw
@@ -90,7 +91,7 @@ class StateMachine:
         try:
             applied = [self._apply(entry) for entry in entries]
             self._flush()
-            self._db.execute("COMMIT")
+            self._commit()
         except BaseException:
             self._roll_back(before)
             raise
@@ -187,7 +188,7 @@ class StateMachine:
         behind = away_since if resume is None else resume
         if behind is None:
             return ()
-        return trimming.missing(self._db, identity, behind, rooms=resume is not None)
+        return trimming.missing(self._db, identity, behind, resume)
 
     def _mark_away(self, _entry: Entry, change: MarkAway, _events: list[Durable]) -> None:
         self._db.execute(
@@ -319,6 +320,16 @@ class StateMachine:
         if self._dirty_topics:
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'seq'", (self._seq,))
         self._clean()
+
+    def _commit(self) -> None:
+        try:
+            self._db.execute("COMMIT")
+        except apsw.IOError:
+            # All of it may be in the write-ahead log by now, and only the fsync have failed: after
+            # a crash the recovery would find what was refused. So write something else over it.
+            with suppress(apsw.Error):
+                self._db.execute("UPDATE meta SET value = value WHERE key = 'seq'")
+            raise
 
     def _clean(self) -> None:
         self._new_events.clear()

@@ -6,10 +6,14 @@ from chat_service.core.events import HistoryPage
 
 
 class Page(NamedTuple):
-    """Durable events of one user: their frames, and the seq up to which nothing is missing."""
+    """Durable events of one user: their frames, and the seq up to which nothing is missing.
+
+    But for what retention took, of which `trimmed` has the addresses and the highest seqs.
+    """
 
     frames: tuple[bytes, ...]
     seq: int
+    trimmed: tuple[tuple[str, int], ...] = ()
 
 
 class Archive(Protocol):

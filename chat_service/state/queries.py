@@ -10,6 +10,7 @@ from chat_service.core.address import LOBBY, is_room
 from chat_service.core.errors import NoSuchUser, NotAMember
 from chat_service.core.events import HistoryPage
 from chat_service.core.rules import topic_of
+from chat_service.state import trimming
 from chat_service.state.machine import topic_name
 from chat_service.state.port import Page
 
@@ -37,6 +38,7 @@ def held_names(db: apsw.Connection) -> list[tuple[str, bytes, str]]:
 def missed(db: apsw.Connection, identity: int, after: int, rooms_after: int, upto: int) -> Page:
     """Return the next page of what an identity was to see; see `Archive.missed`."""
     with db:  # one snapshot, so that all topics are read as of the same moment
+        trimmed = trimming.missing(db, identity, after, rooms_after)
         sources = [
             _between(db, topic, since, until)
             for topic, since, until in _stays(db, identity, after, rooms_after, upto)
@@ -47,8 +49,8 @@ def missed(db: apsw.Connection, identity: int, after: int, rooms_after: int, upt
             frames.append(frame)
             size += len(frame)
             if len(frames) == PAGE_EVENTS or size >= PAGE_BYTES:
-                return Page(tuple(frames), seq)
-    return Page(tuple(frames), upto)
+                return Page(tuple(frames), seq, trimmed)
+    return Page(tuple(frames), upto, trimmed)
 
 
 def history(

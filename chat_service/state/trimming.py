@@ -66,9 +66,12 @@ def cut(db: apsw.Connection, trim: Trim) -> None:
 
 
 def missing(
-    db: apsw.Connection, identity: int, behind: int, *, rooms: bool
+    db: apsw.Connection, identity: int, behind: int, rooms_behind: int | None
 ) -> tuple[tuple[str, int], ...]:
-    """Return the addresses, with the highest seq gone, of what was trimmed behind a seq."""
+    """Return the addresses, with the highest seq gone, of what was trimmed behind a seq.
+
+    Rooms are looked at behind a seq of their own, which is no lower; None leaves them out.
+    """
     row: Any = db.execute("SELECT value FROM meta WHERE key = 'trimmed'").fetchone()
     if row[0] <= behind:
         return ()
@@ -77,13 +80,13 @@ def missing(
         " WHERE c.identity = ? AND t.trimmed > ?",
         (identity, behind),
     ).fetchall()
-    if rooms:
+    if rooms_behind is not None:
         found += db.execute(
-            "SELECT DISTINCT t.name, t.trimmed FROM topics t LEFT JOIN memberships m"
-            " ON m.topic = t.id AND m.identity = ?1 AND m.since <= t.trimmed"
+            "SELECT t.name, t.trimmed FROM memberships m JOIN topics t ON t.id = m.topic"
+            " WHERE m.identity = ?1 AND t.trimmed > ?2 AND m.since <= t.trimmed"
             " AND ifnull(m.until, t.trimmed) > ?2"
-            " WHERE t.trimmed > ?2 AND (t.name = ?3 OR m.identity IS NOT NULL)",
-            (identity, behind, LOBBY),
+            " UNION SELECT name, trimmed FROM topics WHERE name = ?3 AND trimmed > ?2",
+            (identity, rooms_behind, LOBBY),
         )
     return tuple(sorted((_address(db, identity, name), seq) for name, seq in found))
 

@@ -19,17 +19,19 @@ from grpc_status import rpc_status
 from chat.v1 import chat_pb2
 from chat_service.config import Endpoint
 from chat_service.core.errors import ErrorCode, Refusal
-from chat_service.core.events import Error, Event, Goodbye, GoodbyeReason
+from chat_service.core.events import FAILED, Error, Event, Goodbye, GoodbyeReason
 from chat_service.core.limits import MAX_FRAME_BYTES
 from chat_service.logs import get
 from chat_service.reception import Reception
-from chat_service.session import FAILED, LINGER, Session
+from chat_service.session import LINGER, Session
 from chat_service.startup import StartupError
 from chat_service.wire.protobuf import ProtobufCodec, duration
 
 _log = get("grpc")
 
 SERVICE: Final = chat_pb2.DESCRIPTOR.services_by_name["Chat"].full_name
+FLUSH: Final = 0.5
+"""Seconds that the server has to write out what is left when all its sessions have ended."""
 
 _ERROR_STATUS: Final = {
     ErrorCode.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
@@ -68,6 +70,7 @@ class RpcTransport:
         self._endpoint = endpoint
         self._server = grpc.aio.server(options=_options(keepalive))
         self._health = health.aio.HealthServicer()
+        self._streams: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> Endpoint:
         """Listen; returns the endpoint with its real port. Raises StartupError."""
@@ -96,10 +99,16 @@ class RpcTransport:
 
     async def stop(self, grace: float) -> None:
         """Wait until the streams have ended, which their sessions were told to; then force."""
-        await self._server.stop(grace)
+        # Some other streams, such as a health Watch, never end by themselves.
+        if self._streams:
+            await asyncio.wait(self._streams, timeout=max(0.0, grace - FLUSH))
+        await self._server.stop(min(grace, FLUSH))
 
     async def _connect(self, _request: Any, context: Context) -> None:
         """Serve one stream, from its opening to its status."""
+        if (task := asyncio.current_task()) is not None:
+            self._streams.add(task)
+            task.add_done_callback(self._streams.discard)
         try:
             # "ipv4:127.0.0.1:41946"; read once, since asking after the stream has ended is unsafe.
             address = context.peer().rpartition(":")[0]

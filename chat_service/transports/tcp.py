@@ -12,10 +12,10 @@ from typing import Final, cast
 
 from chat_service.config import Endpoint
 from chat_service.core.errors import Refusal
-from chat_service.core.events import Error, Event
+from chat_service.core.events import FAILED, Error, Event
 from chat_service.logs import get
 from chat_service.reception import Reception
-from chat_service.session import FAILED, LINGER, Session
+from chat_service.session import LINGER, Session
 from chat_service.startup import StartupError
 from chat_service.wire.line import LineCodec
 
@@ -23,8 +23,8 @@ _log = get("tcp")
 
 INBOX_BYTES: Final = 64 * 1024
 WRITE_BUFFER_BYTES: Final = 64 * 1024
-QUIET: Final = 0.2
-"""Seconds without a word from a client that was told all, after which it is hung up on."""
+HANG_UP_AFTER: Final = 0.5
+"""Seconds in which a client that was told everything is to hang up itself."""
 
 
 class TcpTransport:
@@ -112,7 +112,6 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand bytes to the task; stop reading while it has enough."""
         if self._parting is not None:
-            self._part()
             return
         self._inbox += data
         self._changed.set()
@@ -138,6 +137,9 @@ class _Connection(asyncio.Protocol):
         """End the task."""
         if self._parting is not None:
             self._parting.cancel()
+        if self.task is not None:
+            self._outbox.clear()
+            self._outbox.close()  # nobody will make room in it any more
         if not self._closed.done():
             self._closed.set_result(None)
         self._changed.set()
@@ -156,6 +158,7 @@ class _Connection(asyncio.Protocol):
             session.end(FAILED)
         try:
             self._write()
+            await session.close()  # its name is free, however long the last lines take
             await self._closed
         finally:
             await session.close()
@@ -176,29 +179,28 @@ class _Connection(asyncio.Protocol):
                 await self._changed.wait()
 
     def _write(self) -> None:
+        if self._closed.done():
+            return  # the session is told of it by the task, a moment later
         while not self._paused and len(self._outbox):
             self._transport.write(self._outbox.take())
         if self._outbox.finished and self._parting is None:
             self._part()
 
     def _part(self) -> None:
-        """Hang up when the client has fallen silent.
+        """Say that nothing more will come, and leave the client a moment to hang up first.
 
-        Input that nobody has read turns a close into a reset, which can cost a client the lines
-        that are still on their way to it (RFC 1122, section 4.2.2.13).
+        Closing on input that nobody has read resets the connection, which can cost the client the
+        lines that are still on their way to it (RFC 1122, section 4.2.2.13).
         """
-        if self._transport.is_closing():
-            return
-        if self._end_of_input:
+        if self._end_of_input or self._transport.is_closing():
             self._transport.close()
-        elif self._parting is None:
-            self._transport.write_eof()
-            self._transport.resume_reading()
-        else:
-            self._parting.cancel()
-        self._parting = asyncio.get_running_loop().call_later(QUIET, self._transport.close)
+            return
+        self._parting = asyncio.get_running_loop().call_later(HANG_UP_AFTER, self._transport.close)
+        self._transport.write_eof()
+        self._transport.resume_reading()
 
     def _arm_linger(self) -> None:
+        self._changed.set()  # there is nothing more to execute
         loop = asyncio.get_running_loop()
         timer = loop.call_later(LINGER, self._transport.abort)
         self._closed.add_done_callback(lambda _: timer.cancel())

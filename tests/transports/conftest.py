@@ -7,10 +7,12 @@ import pytest
 
 from chat_service.node import Node
 from tests.conftest import StartNode
+from tests.transports.lines import Lines
 from tests.transports.stream import Stream
 
 OpenStream = Callable[..., Stream]
 Enter = Callable[..., Awaitable[Stream]]
+Dial = Callable[..., Awaitable[Lines]]
 
 HOLD = 0.6
 GRACE = 0.3
@@ -46,3 +48,17 @@ async def hasty_node(start_node: StartNode, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("chat_service.hub.hub.NAME_HOLD", HOLD)
     monkeypatch.setattr("chat_service.hub.hub.PRESENCE_GRACE", GRACE)
     return await start_node()
+
+
+@pytest.fixture
+async def dial(start_node: StartNode) -> AsyncIterator[Dial]:
+    """Return a function that connects to a node's TCP port, and says a name if there is one."""
+    connections: list[Lines] = []
+
+    async def dial_one(to: Node, name: str = "") -> Lines:
+        connections.append(await Lines.open(to))
+        return await connections[-1].enter(name) if name else connections[-1]
+
+    yield dial_one
+    for connection in connections:
+        await connection.hang_up()

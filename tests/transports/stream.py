@@ -28,6 +28,7 @@ class Stream:
     def __init__(self, channel: grpc.aio.Channel, call: Any) -> None:
         self.events: list[events_pb2.Event] = []
         self.welcome = events_pb2.Welcome()
+        self.details = ""
         self.code: grpc.StatusCode | None = None
         """The status, once the stream has ended."""
         self._channel = channel
@@ -112,9 +113,9 @@ class Stream:
             checked = len(self.events)
             return bool(found) or self._reader.done()
 
-        await until(heard, within=within, what=f"an event among {self.events[-5:]}")
+        await until(heard, within=within, what=f"an event behind {self._last}")
         heard()
-        assert found, f"ended with {self.code} {self.details!r} after {self.events[-5:]}"
+        assert found, f"ended with {self.code} {self.details!r} after {self._last}"
         return found[0]
 
     @property
@@ -182,7 +183,9 @@ class Stream:
         assert (status.code, status.message) == (self.code and self.code.value[0], self.details)
         return status
 
-    details = ""
+    @property
+    def _last(self) -> str:
+        return " ".join(str(event)[:200].replace("\n", "") for event in self.events[-3:])
 
     async def _read(self) -> None:
         try:

@@ -1,0 +1,62 @@
+"""After ten thousand visits nothing is left of them: no task, session, descriptor or memory."""
+
+import asyncio
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chat_service.node import Node
+from tests.conftest import StartNode
+from tests.waiting import until
+
+VISITS = 10_000
+MEMORY_NOISE = 12 * 1024 * 1024
+"""Bytes: caches of names and the allocator's slack, far below a kilobyte and a half a visit."""
+
+
+@pytest.mark.parametrize("transport", ["grpc", "tcp"])
+async def test_ten_thousand_visits_leave_nothing_behind(
+    start_node: StartNode, transport: str
+) -> None:
+    node = await start_node(rate_connects=None, log_level="warning")
+    await _visit(node, transport, VISITS // 5)  # caches, threads and the allocator warm up
+    await _gone(node)
+    before = _held()
+    memory = _resident()
+    await _visit(node, transport, VISITS)
+    await _gone(node)
+    await until(lambda: _held() <= before, what=f"{_held()} to be {before}")
+    gc.collect()
+    assert _resident() - memory < MEMORY_NOISE
+
+
+async def _visit(node: Node, transport: str, count: int) -> None:
+    port = node.endpoints[transport].port
+    program = (sys.executable, "-m", "tests.transports.crowd", transport, str(port), str(count))
+    crowd = await asyncio.to_thread(_run, program)
+    assert f"{count} visits" in crowd
+
+
+def _run(program: tuple[str, ...]) -> str:
+    # Not asyncio's subprocesses: forking a loop that has a live grpc server is unsafe.
+    return subprocess.run(program, capture_output=True, check=True, text=True, timeout=100).stdout
+
+
+async def _gone(node: Node) -> None:
+    """Wait until every session is over, and every hold of a name."""
+    hub = node.hub
+    await until(lambda: not len(hub.registry) and not hub.registry.users, within=20)
+    await until(lambda: not hub._exits and not hub._rooms and not hub.registry._locks, within=20)
+
+
+def _held() -> tuple[int, int]:
+    """Return how many tasks and file descriptors there are."""
+    return len(asyncio.all_tasks()), len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
