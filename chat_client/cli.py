@@ -48,7 +48,9 @@ class Options:
     metavar="SECONDS",
     help="End when a lost connection is not back in this time. [default: never]",
 )
-@click.version_option(package_name="chat-service")
+@click.version_option(
+    package_name="chat-service", prog_name="chat-client", message="%(prog)s %(version)s"
+)
 def main(
     user: str, server: str, room: str, history: int, json: bool, give_up: float | None
 ) -> None:

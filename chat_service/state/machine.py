@@ -326,9 +326,10 @@ class StateMachine:
             self._db.execute("COMMIT")
         except apsw.IOError:
             # All of it may be in the write-ahead log by now, and only the fsync have failed: after
-            # a crash the recovery would find what was refused. So write something else over it.
+            # a crash the recovery would find what was refused. So write over it what changes nothing
+            # (an UPDATE to the same value would not even be written).
             with suppress(apsw.Error):
-                self._db.execute("UPDATE meta SET value = value WHERE key = 'seq'")
+                self._db.pragma("user_version", self._db.pragma("user_version"))
             raise
 
     def _clean(self) -> None:

@@ -196,6 +196,7 @@ def _options(keepalive: float) -> Sequence[tuple[str, int]]:
         # A client that has vanished is found out by pings within one and a half times `keepalive`.
         ("grpc.keepalive_time_ms", round(keepalive * 1000)),
         ("grpc.keepalive_timeout_ms", round(keepalive * 500)),
+        ("grpc.http2.ping_timeout_ms", round(keepalive * 500)),  # else a minute, which decides
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
         # Clients may ping as often; faster ones are told too_many_pings.

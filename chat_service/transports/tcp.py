@@ -137,11 +137,11 @@ class _Connection(asyncio.Protocol):
         """End the task."""
         if self._parting is not None:
             self._parting.cancel()
+        if not self._closed.done():
+            self._closed.set_result(None)
         if self.task is not None:
             self._outbox.clear()
             self._outbox.close()  # nobody will make room in it any more
-        if not self._closed.done():
-            self._closed.set_result(None)
         self._changed.set()
 
     def abort(self) -> None:

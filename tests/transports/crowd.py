@@ -90,7 +90,7 @@ async def churn(visit: Callable[[int], Awaitable[None]], count: int) -> int:
 
 
 async def _main(transport: str, port: int, count: int) -> None:
-    crowd = {"grpc": RpcCrowd, "tcp": TcpCrowd}[transport](port)
+    crowd = RpcCrowd(port) if transport == "grpc" else TcpCrowd(port)
     failures = await churn(crowd.visit, count)
     await crowd.close()
     print(f"{count} visits, {failures} failed")
