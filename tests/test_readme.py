@@ -1,0 +1,86 @@
+"""What the README shows works as it stands there, but for the port."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import StartNode
+from tests.scenarios.people import GrpcPerson, Said
+from tests.waiting import until
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS: list[tuple[str, str]] = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+
+
+def block(language: str, containing: str) -> str:
+    """Return the README's block of a language that has some text in it."""
+    return next(text for kind, text in BLOCKS if kind == language and containing in text)
+
+
+async def test_the_bot_answers(start_node: StartNode) -> None:
+    node = await start_node()
+    code = block("python", "ChatClient").replace("127.0.0.1:50051", str(node.endpoints["grpc"]))
+    bot = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        ann = GrpcPerson("ann", "a")
+        await ann.connect(node)
+        await until(lambda: "echo" in node.hub.registry.users, what="the bot", within=20)
+        await ann.say("!echo hello")
+        await ann.hears(Said("#lobby", "echo", "hello"))
+        await ann.hang_up()
+    finally:
+        bot.kill()
+        bot.wait()
+
+
+async def test_the_script_over_netcat_is_heard(start_node: StartNode) -> None:
+    node = await start_node()
+    bob = GrpcPerson("bob", "b")
+    await bob.connect(node)
+    match = re.search(r"`(printf .*? \| nc -q1 127.0.0.1 7777)`", README)
+    assert match is not None
+    script = match[1].replace("7777", str(node.endpoints["tcp"].port))
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.DEVNULL) as netcat:
+        await bob.hears(Said("#lobby", "ann", "hello"))
+        await until(lambda: netcat.poll() is not None, what="netcat to leave")
+    await bob.hang_up()
+
+
+async def test_the_pipe_leaves_when_all_is_acknowledged(start_node: StartNode) -> None:
+    node = await start_node()
+    bob = GrpcPerson("bob", "b")
+    await bob.connect(node)
+    await bob.join("#ops")
+    line = next(it for it in block("sh", "backup done").splitlines() if "backup" in it)
+    line = line.replace("chat-client", f"chat-client --server {node.endpoints['grpc']}")
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    with subprocess.Popen(["sh", "-c", line], env={"PATH": path, "HOME": "/nonexistent"}) as client:
+        await bob.hears(Said("#ops", "cron", "backup done"), within=20)
+        await until(lambda: client.poll() is not None, what="chat-client to leave", within=20)
+    assert client.returncode == 0
+    await bob.hang_up()
+
+
+async def test_buf_holds_a_conversation_without_the_contract(start_node: StartNode) -> None:
+    buf = shutil.which("buf", path=f"{Path(sys.executable).parent}")
+    if buf is None:
+        pytest.fail("buf is one of the development tools")
+    node = await start_node()
+    shown = block("sh", "buf curl").partition("buf curl --protocol grpc --http2-prior-knowledge h")[
+        2
+    ]
+    command = f"{buf} curl --protocol grpc --http2-prior-knowledge h{shown}"
+    command = command.replace("127.0.0.1:50051", str(node.endpoints["grpc"]))
+    with subprocess.Popen(["sh", "-c", command], stdout=subprocess.PIPE, text=True) as process:
+        await until(lambda: process.poll() is not None, what="buf to end", within=30)
+        output = process.stdout.read() if process.stdout else ""
+    assert process.returncode == 0
+    frames = [json.loads(it) for it in re.split(r"(?<=\})\n(?=\{)", output.strip())]
+    kinds = {kind for frame in frames for event in frame["events"] for kind in event}
+    assert {"welcome", "ack", "message"} <= kinds
