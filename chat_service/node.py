@@ -18,6 +18,7 @@ from chat_service.logs import get
 from chat_service.reception import Reception
 from chat_service.retention import Retention
 from chat_service.session import Services
+from chat_service.startup import StartupError
 from chat_service.state.store import Store
 from chat_service.transports.rpc import RpcTransport
 from chat_service.transports.tcp import TcpTransport
@@ -103,7 +104,7 @@ class Node:
         _log.info("ready", epoch=self._store.epoch, seq=self._store.seq, **self._described())
 
     async def stop(self) -> None:
-        """Shut down gracefully within the deadline; raises what has stopped the follower.
+        """Shut down gracefully within the deadline; raises StartupError if a task had failed.
 
         Of a node that was stopped there is nothing more to stop.
         """
@@ -132,7 +133,7 @@ class Node:
         _log.info("stopped", seq=self._store.seq)
         for result in results:
             if isinstance(result, Exception):
-                raise result
+                raise StartupError(f"cannot go on: {result}") from result
 
     async def _until_committed(self, deadline: float) -> None:
         """Let everything that was accepted be applied and fanned out."""

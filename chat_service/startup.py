@@ -1,5 +1,5 @@
-"""How a node fails to start."""
+"""How a node fails."""
 
 
 class StartupError(Exception):
-    """The node cannot start; `str()` of it is one line for the operator."""
+    """The node cannot start, or cannot go on; `str()` of it is one line for the operator."""
