@@ -92,6 +92,7 @@ class TcpClient:
         self._host, _, self._port = endpoint.rpartition(":")
         self.lines: list[str] = []
         self.ended = False
+        """Whether the server has ended it, and not just cut it."""
         self._welcome = asyncio.Event()
 
     async def enter(self, user: str) -> Self:
@@ -110,8 +111,11 @@ class TcpClient:
         await asyncio.gather(self._writer.wait_closed(), self.reader, return_exceptions=True)
 
     async def _read(self) -> None:
-        while line := await self._stream.readline():
-            self.lines.append(line.decode().removesuffix("\n"))
-            if self.lines[-1].startswith("* welcome, "):
-                self._welcome.set()
-        self.ended = True
+        try:
+            while line := await self._stream.readline():
+                self.lines.append(line.decode().removesuffix("\n"))
+                if self.lines[-1].startswith("* welcome, "):
+                    self._welcome.set()
+            self.ended = True
+        except ConnectionResetError:
+            pass

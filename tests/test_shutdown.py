@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chat.v1 import commands_pb2, events_pb2
 from tests.processes import ServerProcess, StartServer
@@ -19,7 +20,8 @@ from tests.raw_clients import RpcClient, TcpClient
 from tests.waiting import until
 
 FAREWELL = "* server shutting down"
-DEADLINE = 5.0
+DEADLINE = 4.0
+SPEAKERS = 10
 
 
 @asynccontextmanager
@@ -58,7 +60,7 @@ class Crowd:
         )
 
     def talk(self) -> None:
-        for number in range(10):
+        for number in range(SPEAKERS):
             speak = self._speak(number, self.rpc[number])
             self._speakers.append(asyncio.create_task(speak))
             shout = self._shout(number, self.tcp[number])
@@ -117,10 +119,11 @@ async def never_reading(server: ServerProcess, number: int) -> AsyncIterator[Non
 async def test_everyone_hears_everything_and_then_why_the_server_ends(
     server_process: StartServer, deaf: int
 ) -> None:
-    server = server_process("--outbox-bytes", "64MiB")
+    server = server_process("--outbox-bytes", "64MiB", "--shutdown-deadline", f"{DEADLINE}")
     crowd = Crowd()
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(never_reading(server, deaf))
+        if deaf:
+            await stack.enter_async_context(never_reading(server, deaf))
         channels = [await stack.enter_async_context(channel_to(server)) for _ in range(10)]
         await crowd.gather(server, channels)
         crowd.talk()
@@ -131,7 +134,7 @@ async def test_everyone_hears_everything_and_then_why_the_server_ends(
         took = time.monotonic() - started
         await crowd.disperse()
     print(f"stopped {len(crowd.rpc) + len(crowd.tcp)} clients in {took:.2f} s")
-    assert took < DEADLINE
+    assert took < DEADLINE + 1  # on a machine that has other things to do
     assert "Traceback" not in server.log
     said = [(it.seq, it.message.text) for it in await history(server_process())]
     check_rpc(crowd, said)
@@ -140,14 +143,15 @@ async def test_everyone_hears_everything_and_then_why_the_server_ends(
 
 
 def check_rpc(crowd: Crowd, said: list[tuple[int, str]]) -> None:
-    for client in crowd.rpc:
+    for number, client in enumerate(crowd.rpc):
         heard = [(it.seq, it.message.text) for it in client.messages]
         assert heard == [it for it in said if it[0] > client.welcome.cursor.seq]
         goodbye = client.events[-1].goodbye
         assert goodbye.reason == events_pb2.GOODBYE_REASON_SHUTDOWN
         assert goodbye.reconnect
-        assert client.code is grpc.StatusCode.UNAVAILABLE
-        assert "grpc-status-details-bin" in client.trailers
+        if number >= SPEAKERS:  # grpc tells INTERNAL to who is writing when a stream ends
+            assert client.code is grpc.StatusCode.UNAVAILABLE
+            assert "grpc-status-details-bin" in client.trailers
     waits = [it.events[-1].goodbye.retry_after.ToTimedelta() for it in crowd.rpc]
     assert len(set(waits)) > 90
     assert all(0 < wait.total_seconds() < 5 for wait in waits)
@@ -189,6 +193,21 @@ async def test_either_signal_ends_an_idle_server_at_once(
     assert "Traceback" not in server.log
 
 
+async def test_who_watches_its_health_does_not_keep_a_server_up(
+    server_process: StartServer,
+) -> None:
+    server = server_process()
+    async with channel_to(server) as channel:
+        call = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await call.read()).status == health_pb2.HealthCheckResponse.SERVING
+        started = time.monotonic()
+        server.signal()
+        assert (await call.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert await server.exit_status() == 0
+        assert time.monotonic() - started < 2
+        call.cancel()
+
+
 async def test_the_next_start_goes_on_where_the_last_one_ended(server_process: StartServer) -> None:
     epochs, seqs = [], []
     for run in range(3):
@@ -221,6 +240,39 @@ async def test_nothing_acknowledged_is_lost_by_a_kill(server_process: StartServe
     said = {(it.seq, it.message.text) for it in await history(server_process())}
     assert crowd.acked <= said
     assert {(it.seq, it.message.text) for client in crowd.rpc for it in client.messages} <= said
+
+
+# --- the end of a TCP connection whose client is still talking ---
+
+
+async def talk_and_listen(server: ServerProcess, talk: bytes) -> bytes:
+    """Connect, say something long, and read to the end; raises ConnectionResetError at a reset."""
+    host, _, port = server.endpoints["tcp"].rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(talk)
+        return await asyncio.wait_for(reader.read(), 10)
+    finally:
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+async def test_who_quits_with_more_to_say_reads_to_the_end(server_process: StartServer) -> None:
+    server = server_process("--grpc", "off")
+    heard = await talk_and_listen(server, b"bob\n/quit\n" + b"and another thing\n" * 20_000)
+    assert heard.endswith(b"\n* bye\n")
+
+
+async def test_who_is_turned_away_reads_why_whatever_it_has_said(
+    server_process: StartServer,
+) -> None:
+    server = server_process("--max-sessions", "1")
+    ann = await TcpClient(server.endpoints["tcp"]).enter("ann")
+    try:
+        heard = await talk_and_listen(server, b"bob\n" + b"and another thing\n" * 20_000)
+    finally:
+        await ann.hang_up()
+    assert heard == b"! the server is full\n"
 
 
 # --- a start that fails ---

@@ -4,13 +4,16 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
-from chat_service.core.commands import Entry
+from chat_service.core.commands import Entry, Send
 
 MAX_PENDING = 8_192
 """Entries that wait before `room` makes senders wait, at 4 KiB of text each at most."""
 
 MAX_BATCH = 2_048
 """Entries of a batch: large enough to pay for an fsync, small enough to keep a commit short."""
+
+MAX_BATCH_BYTES = 256 * 1024
+"""Text of a batch: readers get it all at once, and a quarter of the smallest outbox has to do."""
 
 
 class EmbeddedLog:
@@ -52,8 +55,21 @@ class EmbeddedLog:
         await self._idle.wait()
 
     def _take(self) -> Sequence[Entry]:
-        count = min(len(self._pending), MAX_BATCH)
-        batch = [self._pending.popleft() for _ in range(count)]
+        batch: list[Entry] = []
+        size = 0
+        while self._pending and len(batch) < MAX_BATCH:
+            size += _size(self._pending[0])
+            if batch and size > MAX_BATCH_BYTES:
+                break
+            batch.append(self._pending.popleft())
         if len(self._pending) < MAX_PENDING:
             self._has_room.set()
         return batch
+
+
+def _size(entry: Entry) -> int:
+    """Return how many bytes of text an entry has, at most."""
+    if not isinstance(entry.body, Send):
+        return 0
+    text = entry.body.text
+    return len(text) if text.isascii() else 4 * len(text)

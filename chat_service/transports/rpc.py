@@ -179,7 +179,12 @@ async def _end_stream(context: Context, refusal: Refusal | None, goodbye: Goodby
     status = rpc_status.to_status(
         Status(code=code.value[0], message=goodbye.message, details=details)
     )
-    await context.abort(status.code, status.details, status.trailing_metadata)
+    try:
+        await context.abort(status.code, status.details, status.trailing_metadata)
+    except grpc.aio.AbortError:
+        raise
+    except Exception as failure:  # the client has gone meanwhile
+        _log.debug("nobody took the status", code=status.code.name, reason=str(failure))
 
 
 def _packed(detail: Any) -> AnyMessage:

@@ -158,10 +158,11 @@ class _Connection(asyncio.Protocol):
             session.end(FAILED)
         try:
             self._write()
+        finally:
             await session.close()  # its name is free, however long the last lines take
+        try:
             await self._closed
         finally:
-            await session.close()
             self._connections.discard(self)
             self._transport.abort()
 

@@ -82,3 +82,11 @@ def test_a_bucket_gains_its_burst_at_most() -> None:
 
 def test_a_rate_of_several_is_that_many_times_the_rate_and_the_burst() -> None:
     assert Rate(2, 30).times(10) == Rate(20, 300)
+
+
+def test_what_is_given_back_can_be_taken_again() -> None:
+    bucket = TokenBucket(Rate(1, 10), 0.0)
+    assert bucket.take(8, 0.0) == 0.0
+    bucket.give_back(8)
+    assert bucket.take(10, 0.0) == 0.0
+    assert bucket.take(1, 0.0) == 1.0

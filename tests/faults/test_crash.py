@@ -7,6 +7,7 @@ processes and the network did what, which are the system's).
 import asyncio
 import os
 import secrets
+import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +21,8 @@ import pytest
 
 from chat.v1 import chat_pb2
 from chat_client import ChatClient
+from chat_service.state import schema
+from chat_service.state.store import Store
 
 from ..waiting import until
 from .crash.crowd import Person, Witness, read_history
@@ -45,7 +48,7 @@ class Plan:
 
 
 SHORT: Final = Plan(kills=5, longest_life=4.0, longest_silence=6.0)
-LONG: Final = Plan(kills=50, longest_life=8.0, longest_silence=45.0)
+LONG: Final = Plan(kills=50, longest_life=12.0, longest_silence=45.0)
 
 
 @dataclass(slots=True)
@@ -56,7 +59,8 @@ class Run:
     seed: str
     server: ServerProcess
     proxy: Proxy
-    ledger: Ledger
+    open_to_its_end: AsyncExitStack
+    ledger: Ledger = field(default_factory=Ledger)
     people: list[Person] = field(default_factory=list)
     witnesses: list[Witness] = field(default_factory=list)
     graceful_stops: int = 0
@@ -104,7 +108,7 @@ async def the_run(plan: Plan, seed: str, directory: Path) -> AsyncIterator[Run]:
         await server.start()
         storm = Proxy(server.port, Random(f"{seed} proxy"), longest_silence=plan.longest_silence)
         proxy = await stack.enter_async_context(storm)
-        yield Run(plan, seed, server, proxy, Ledger())
+        yield Run(plan, seed, server, proxy, stack)
 
 
 async def gather_crowd(run: Run, crowd: asyncio.TaskGroup) -> Sequence[asyncio.Task[None]]:
@@ -116,7 +120,7 @@ async def gather_crowd(run: Run, crowd: asyncio.TaskGroup) -> Sequence[asyncio.T
         run.people.append(Person(run.ledger, address, user, rooms, run.random(user)))
     for n, person in enumerate(run.people):
         person.friends = [run.people[(n + step) % PEOPLE].user for step in (1, 5)]
-        await person.chat.__aenter__()
+        await run.open_to_its_end.enter_async_context(person.chat)
         crowd.create_task(person.listen(), name=person.user)
     for n in range(WITNESSES):
         user = f"witness-{n}"
@@ -222,3 +226,29 @@ def figures(run: Run, verdict: Verdict, seconds: float) -> str:
         f"acknowledged as duplicates {duplicates}; "
         f"graceful stops {run.graceful_stops}; {seconds:.0f} s"
     )
+
+
+async def test_a_server_killed_while_it_makes_its_database_starts_again(tmp_path: Path) -> None:
+    """A transaction that was being written to the file is rolled back by the next start."""
+    dying, next_life = tmp_path / "dying", tmp_path / "next"
+    dying.mkdir()
+    db = apsw.Connection(str(dying / "chat.db"))
+    db.pragma("application_id", schema.APPLICATION_ID)
+    db.execute("BEGIN IMMEDIATE")
+    db.execute(schema.MIGRATIONS[0])
+    db.cache_flush()  # what a commit writes before it is one
+    shutil.copytree(dying, next_life)
+    db.close()
+    assert (next_life / "chat.db-journal").stat().st_size > 0
+    store = Store.open(next_life)
+    await store.close()
+
+
+async def test_first_starts_that_are_killed_at_any_moment_do_no_harm(tmp_path: Path) -> None:
+    random = Random(os.environ.get("CHAT_SEED"))
+    async with ServerProcess(tmp_path) as server:
+        for _ in range(4):
+            server.launch()
+            await asyncio.sleep(random.uniform(0.0, 0.8))
+            await server.kill()
+        await server.start()

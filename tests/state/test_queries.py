@@ -101,7 +101,8 @@ def test_a_page_is_bounded_in_bytes(state: State) -> None:
 def test_a_page_without_anything_tells_that_nothing_was_missed_at_all(state: State) -> None:
     state.enter("ann", "bob")
     state.apply(*(say("bob", "x", "@bob") for _ in range(10)))
-    assert queries.missed(state.db, state.identity("ann"), 2, 2, 10) == ((), 10)
+    page = queries.missed(state.db, state.identity("ann"), 2, 2, 10)
+    assert (page.frames, page.seq) == ((), 10)
 
 
 ROOMS = ["#lobby", "#dev", "#art"]

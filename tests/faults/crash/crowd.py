@@ -37,7 +37,7 @@ class Person:
             rooms=[room for room in rooms if room != "#lobby"],
             on_state=self._note_state,
             connect_timeout=30.0,
-            leave_timeout=30.0,
+            leave_timeout=1.0,
         )
         self._ledger = ledger
         self._rooms = rooms
@@ -67,8 +67,7 @@ class Person:
 
     async def _say(self) -> None:
         place = next(self._places)
-        private = self.friends and self._random.random() < 0.2
-        to = self._random.choice([f"@{it}" for it in self.friends] if private else self._rooms)
+        to = self._addressee()
         length = self._random.choice((0, 0, 0, 30, 300, 3000))
         sent = Sent(self.user, place, to, f"{self.user} {place} {'.' * length}")
         self._ledger.sent[sent.text] = sent
@@ -78,6 +77,12 @@ class Person:
             sent.refused = str(refusal)
         finally:
             self._window.release()
+
+    def _addressee(self) -> str:
+        kind = self._random.random()
+        if kind < 0.2 and self.friends:
+            return "@" + self._random.choice(self.friends)
+        return self._random.choice(self._rooms)
 
     def _note_state(self, state: State) -> None:
         self.reconnects += state is State.RECONNECTING

@@ -104,7 +104,10 @@ class Link:
 
 
 class Proxy:
-    """Listens on a port of its own. `storm` makes trouble; `faults` counts it by kind."""
+    """Listens on a port of its own. `storm` makes trouble; `faults` counts it by kind.
+
+    `links` are the connections that there are, the oldest first.
+    """
 
     def __init__(self, port: int, random: Random, *, longest_silence: float) -> None:
         self.faults: Counter[str] = Counter()
@@ -114,7 +117,7 @@ class Proxy:
         self._longest_silence = longest_silence
         self._kinds: list[Callable[[Link], Coroutine[Any, Any, None]]] = []
         self._troubles: asyncio.TaskGroup | None = None
-        self._links: dict[Link, None] = {}  # in order, so that a seed says which one is picked
+        self.links: dict[Link, None] = {}
         self._serving: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
 
@@ -148,8 +151,8 @@ class Proxy:
             async with asyncio.TaskGroup() as self._troubles:
                 while True:
                     await asyncio.sleep(self._random.uniform(0.02, 0.5))
-                    calm = [link for link in self._links if not link.troubled]
-                    if calm and len(calm) >= _CLEAR * len(self._links):
+                    calm = [link for link in self.links if not link.troubled]
+                    if calm and len(calm) >= _CLEAR * len(self.links):
                         self._trouble(self._random.choice(calm))
         finally:
             self._troubles = None
@@ -157,7 +160,7 @@ class Proxy:
 
     def heal(self) -> None:
         """Cut every connection that has had trouble: the next ones have none."""
-        for link in self._links:
+        for link in self.links:
             if link.troubled:
                 link.reset()
 
@@ -165,18 +168,21 @@ class Proxy:
         """Begin the next kind of trouble; all kinds come equally often."""
         assert self._troubles
         if not self._kinds:
-            self._kinds = [self._cut, self._cut, self._hold_up, self._go_silent, self._desert]
+            self._kinds = [
+                *(self._finish, self._reset, self._desert),
+                *(self._hold_up, self._go_silent),
+            ]
             self._random.shuffle(self._kinds)
         link.troubled = True
         self._troubles.create_task(self._kinds.pop()(link))
 
-    async def _cut(self, link: Link) -> None:
-        if self._random.random() < 0.5:
-            self.faults["cut by RST"] += 1
-            link.reset()
-        else:
-            self.faults["cut by FIN"] += 1
-            link.finish()
+    async def _finish(self, link: Link) -> None:
+        self.faults["cut by FIN"] += 1
+        link.finish()
+
+    async def _reset(self, link: Link) -> None:
+        self.faults["cut by RST"] += 1
+        link.reset()
 
     async def _hold_up(self, link: Link) -> None:
         self.faults["delayed"] += 1
@@ -230,13 +236,13 @@ class Proxy:
             _reset(writer)
             return
         link = Link((reader, writer), server)
-        self._links[link] = None
+        self.links[link] = None
         if self._troubles and self._random.random() < _AT_BIRTH:
             self._trouble(link)
         try:
             await link.run()
         finally:
-            del self._links[link]
+            del self.links[link]
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
