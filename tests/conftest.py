@@ -1,7 +1,9 @@
 """Fixtures that every test may use: real servers, in this process, on free ports."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import faulthandler
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,23 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
     return {"uvloop": uvloop.new_event_loop}
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """End the run where a loop never closes, for what a failed test has left open on it.
+
+    uvloop waits for open handles in C, and pytest-timeout stops counting at the failure.
+    """
+    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
 @pytest.fixture
 async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
     """Return a function that starts a node, by default on a state of this test's own."""
+
     async def start(**settings: Any) -> Node:
         defaults: dict[str, Any] = {
             "grpc": ANY_PORT,

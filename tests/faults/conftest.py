@@ -3,9 +3,9 @@
 import pytest
 
 from tests.faults.clock import Clock
-from tests.transports.conftest import enter, open_stream
+from tests.transports.conftest import enter, hasty_node, open_stream
 
-__all__ = ["enter", "open_stream"]
+__all__ = ["enter", "hasty_node", "open_stream"]
 
 
 @pytest.fixture

@@ -13,7 +13,9 @@ import grpc
 import pytest
 
 from chat.v1 import commands_pb2, events_pb2
+from chat_service.config import Config
 from chat_service.node import Node
+from tests.conftest import ANY_PORT, StartNode
 from tests.scenarios.people import Said, TcpPerson
 from tests.transports.conftest import Enter, OpenStream
 from tests.waiting import until
@@ -48,6 +50,13 @@ def held(data: Path, how: str) -> Iterator[None]:
             process.communicate()
 
 
+@pytest.fixture
+async def node(start_node: StartNode, monkeypatch: pytest.MonkeyPatch) -> Node:
+    """A node that waits for locks a tenth of the usual time."""
+    monkeypatch.setattr("chat_service.state.store._BUSY_TIMEOUT_MS", 200)
+    return await start_node()
+
+
 @pytest.fixture(params=["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
 def how(request: pytest.FixtureRequest) -> str:
     """How the other process holds it."""
@@ -55,8 +64,9 @@ def how(request: pytest.FixtureRequest) -> str:
 
 
 async def test_senders_are_refused_in_time_and_served_after_the_release(
-    node: Node, enter: Enter, tmp_path: Path, how: str
+    start_node: StartNode, enter: Enter, tmp_path: Path, how: str
 ) -> None:
+    node = await start_node()
     ann, bob = await enter(node, "ann", "a"), await enter(node, "bob", "b")
     await ann.say("before")
     with held(tmp_path / "data", how):
@@ -148,15 +158,18 @@ async def test_lines_are_refused_with_a_sentence_and_the_connection_stays(
 
 
 async def test_a_node_stops_in_time_though_the_database_is_held(
-    node: Node, enter: Enter, tmp_path: Path
+    enter: Enter, tmp_path: Path
 ) -> None:
+    node = Node(Config(grpc=ANY_PORT, tcp=None, data=tmp_path / "data", shutdown_deadline=3))
+    await node.start()
     ann = await enter(node, "ann", "a")
     with held(tmp_path / "data", "BEGIN IMMEDIATE"):
-        sent = asyncio.create_task(ann.say("at the end"))
+        send = commands_pb2.Send(to="#lobby", text="unanswered")
+        await ann.send(commands_pb2.Command(ref=9, send=send))
         await until(lambda: not node._ledger._idle.is_set())
-        sessions = node.hub.registry.all()
         started = time.monotonic()
-        for session in sessions:
-            session.outbox.wake()
-        await sent
-        assert time.monotonic() - started < ANSWERED_WITHIN
+        await node.stop()
+        assert time.monotonic() - started < 6
+    assert await ann.ended() is grpc.StatusCode.UNAVAILABLE
+    assert ann.events[-1].goodbye.reason == events_pb2.GOODBYE_REASON_SHUTDOWN
+    assert not any(event.ref == 9 and event.HasField("ack") for event in ann.events)

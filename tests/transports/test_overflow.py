@@ -44,11 +44,11 @@ def outbox_of(node: Node, user: str) -> Outbox:
     return subscriber.outbox
 
 
-async def talk_until_gone(node: Node, talker: Stream, user: str) -> list[str]:
-    """Say something until a user has no session any more; returns all that was said."""
+async def talk_until_ended(node: Node, talker: Stream, user: str) -> list[str]:
+    """Say something until a user's session has ended; returns all that was said."""
     outbox = outbox_of(node, user)
     said: list[str] = []
-    while user in node.hub.registry.users:
+    while not outbox.closed:
         for _ in range(20):
             said.append(f"{len(said)} {TEXT}")
             await talker.send(commands_pb2.Command(send=commands_pb2.Send(to="#lobby", text=said[-1])))
@@ -137,12 +137,13 @@ async def test_a_grpc_client_that_stops_reading_is_told_when_it_reads_on(
     ann, bob = await enter(small_node, "ann"), await enter(small_node, "bob")
     cyd = await dial(small_node, "cyd")
     welcome = await sleepy_rpc.enter("sleepy")
-    said = await talk_until_gone(small_node, ann, "sleepy")
+    said = await talk_until_ended(small_node, ann, "sleepy")
     events = await sleepy_rpc.read_on()
 
     assert events[-1].goodbye.reason == events_pb2.GOODBYE_REASON_SLOW_CONSUMER
     assert events[-1].goodbye.reconnect
     assert await sleepy_rpc.call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "sleepy" not in small_node.hub.registry.users
     await everyone_else_heard(said, bob, cyd.lines)
 
     # What it has missed is where it left off.
@@ -162,9 +163,10 @@ async def test_a_tcp_client_that_stops_reading_is_told_when_it_reads_on(
     ann, bob = await enter(small_node, "ann"), await enter(small_node, "bob")
     cyd = await dial(small_node, "cyd")
     await sleepy_tcp.enter("sleepy")
-    said = await talk_until_gone(small_node, ann, "sleepy")
+    said = await talk_until_ended(small_node, ann, "sleepy")
     lines = await sleepy_tcp.read_on()
     assert lines[-1] == "* you read too slowly; connect again and resume"
+    assert "sleepy" not in small_node.hub.registry.users
     heard = [line for line in lines if line.startswith("ann: ")]
     assert heard == [f"ann: {text}" for text in said[: len(heard)]]
     await everyone_else_heard(said, bob, cyd.lines)
@@ -185,7 +187,7 @@ async def test_a_grpc_client_that_never_reads_leaves_nothing_behind(
     await ann.ping()
     before = len(asyncio.all_tasks())
     await sleepy_rpc.enter("sleepy")
-    await talk_until_gone(small_node, ann, "sleepy")
+    await talk_until_ended(small_node, ann, "sleepy")
     await until(lambda: len(small_node.hub.registry) == 1, what="the session to be gone")
     await until(lambda: len(asyncio.all_tasks()) <= before, what="its tasks to be gone")
 
@@ -198,7 +200,7 @@ async def test_a_tcp_client_that_never_reads_leaves_nothing_behind(
     await ann.ping()
     before = len(asyncio.all_tasks())
     await sleepy_tcp.enter("sleepy")
-    await talk_until_gone(small_node, ann, "sleepy")
+    await talk_until_ended(small_node, ann, "sleepy")
     await until(lambda: len(small_node.hub.registry) == 1, what="the session to be gone")
     await until(lambda: len(asyncio.all_tasks()) <= before, what="its tasks to be gone")
     assert "* you read too slowly; connect again and resume" not in await sleepy_tcp.read_on()
