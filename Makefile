@@ -34,6 +34,11 @@ proto: $(READY) ## Generate the code of the contract from proto/
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=proto --pyi_out=proto $(PROTOS)
 	$(BIN)/python -m grpc_tools.protoc -Iproto --grpc_python_out=proto proto/chat/v1/chat.proto
 
+bench: $(READY) ## Measure against other servers, write docs/performance.md (ARGS="--help")
+	@sh bench/install-peers.sh
+	@$(BIN)/python -m pip install --quiet --group bench
+	@$(BIN)/python -m bench $(ARGS)
+
 # What the tests talk to the server with, as a user would. Skipped where it is there.
 tools:
 	@sh tests/install-tools.sh
@@ -47,4 +52,4 @@ $(READY): pyproject.toml
 clean: ## Remove what the other targets made, but no chat data
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help run test test-long lint format proto tools clean
+.PHONY: help run test test-long lint format proto bench tools clean

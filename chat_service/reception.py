@@ -1,5 +1,8 @@
 """Where connections are let in: all that a transport needs to know of the rest of the house."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from chat_service.core.errors import Unavailable
 from chat_service.hub.outbox import Outbox
 from chat_service.session import Services, Session
@@ -15,6 +18,7 @@ class Reception:
         self._services = services
         self._outbox_bounds = outbox_events, outbox_bytes
         self._max_sessions = max_sessions
+        self._outlived = 0
 
     def open(self, codec: Codec, peer: str) -> Session:
         """Make the session of a new connection from an address without a port.
@@ -24,6 +28,18 @@ class Reception:
         hub = self._services.hub
         if hub.draining:
             raise Unavailable("the server is shutting down", retry_after=1.0)
-        if len(hub.registry) >= self._max_sessions:
+        if len(hub.registry) + self._outlived >= self._max_sessions:
             raise Unavailable("the server is full", retry_after=5.0)
         return Session(self._services, codec, Outbox(*self._outbox_bounds), peer)
+
+    @contextmanager
+    def outlived(self) -> Iterator[None]:
+        """Count a connection whose session is over.
+
+        A stream that nobody reads cannot be ended from here, and holds what was written last.
+        """
+        self._outlived += 1
+        try:
+            yield
+        finally:
+            self._outlived -= 1

@@ -125,6 +125,7 @@ class Session:
         self._transient = False
         self._client = b""
         self._unanswered = 0
+        self._nonces = range(0)  # the unbroken run of them that came over this connection last
         self._settled = asyncio.Event()
         self._settled.set()
         self._catching_up: asyncio.Task[None] | None = None
@@ -234,11 +235,14 @@ class Session:
 
     def _refuse_all(self, received: Sequence[Received], refusal: Refusal) -> None:
         for it in received:
+            if isinstance(it, Command):
+                self._note_nonce(it.body)
             self._refuse(it.ref if isinstance(it, Command) else it[0], refusal)
         self.outbox.wake()
 
     async def _execute_one(self, command: Command) -> None:
         body = command.body
+        self._note_nonce(body)
         try:
             self._require_hello(body)
             self._meter.command()
@@ -248,6 +252,11 @@ class Session:
         except Refusal as refusal:
             self._refuse(command.ref, refusal)
         self.outbox.wake()
+
+    def _note_nonce(self, body: CommandBody) -> None:
+        if isinstance(body, Send) and body.nonce:
+            follows = body.nonce == self._nonces.stop
+            self._nonces = range(self._nonces.start if follows else body.nonce, body.nonce + 1)
 
     def _require_hello(self, body: CommandBody) -> None:
         if self._phase is Phase.NEW and not isinstance(body, Hello | Quit):
@@ -281,7 +290,8 @@ class Session:
         if len(send.text.encode()) > limits.MAX_TEXT_BYTES:
             raise InvalidText(f"a text has at most {limits.MAX_TEXT_BYTES} bytes")
         await self._ledger.room()
-        self._append(ref, self._member.user, send if to == send.to else send._replace(to=to))
+        since = self._nonces.start if send.nonce else 0
+        self._append(ref, self._member.user, send._replace(to=to, since=since))
 
     async def _join(self, ref: int, join: Join) -> None:
         room = parse_room(join.room)

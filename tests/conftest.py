@@ -2,7 +2,6 @@
 
 import asyncio
 import faulthandler
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -33,7 +32,7 @@ def pytest_runtest_teardown() -> Iterator[None]:
 
     uvloop waits for open handles in C, and pytest-timeout stops counting at the failure.
     """
-    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(60, exit=True, file=2)
     try:
         yield
     finally:

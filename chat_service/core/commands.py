@@ -25,12 +25,17 @@ class Hello(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Says something to a room or user. Also an entry's body."""
+    """Says something to a room or user. Also an entry's body.
+
+    `since`: the first of the unbroken run of nonces that this session has received up to this one.
+    What of it was not accepted, was refused: see `Sent.refused`.
+    """
 
     to: str
     text: str
     nonce: int = 0
     reply_to: int = 0
+    since: int = 0
 
 
 class Join(NamedTuple):

@@ -12,6 +12,9 @@ MAX_ROSTER: Final = 1000
 MAX_ROOMS: Final = 100
 """Rooms a user may be in. A constant, since every node that applies a log must agree on it."""
 
+MAX_REFUSED: Final = 256
+"""Refused nonces remembered of each client: more than a client should have under way."""
+
 HELLO_TIMEOUT: Final = 10.0
 """Seconds in which a new connection must say who it is."""
 

@@ -23,7 +23,7 @@ from chat_service.core.errors import (
     NotAMember,
 )
 from chat_service.core.events import Ack
-from chat_service.core.limits import MAX_ROOMS
+from chat_service.core.limits import MAX_REFUSED, MAX_ROOMS
 from chat_service.core.outcome import Topic
 
 
@@ -43,6 +43,8 @@ class Sent(NamedTuple):
     seq: int = 0
     number: int = 0
     at: int = 0
+    refused: tuple[int, ...] = ()
+    """The latest nonces below it that were received but refused: they never happened."""
 
 
 class Facts(Protocol):
@@ -157,7 +159,17 @@ def _send(entry: Entry, body: Send, facts: Facts) -> Decision:
     return (Post(identity, body.to),)
 
 
+def refused_before(send: Send, last: Sent | None) -> tuple[int, ...]:
+    """Return the nonces refused so far, now that a send above all of them is accepted."""
+    known, gap_starts = (last.refused, last.nonce + 1) if last else ((), 1)
+    gap = range(max(gap_starts, send.since), send.nonce) if send.since else range(0)
+    return (*known, *gap[-MAX_REFUSED:])[-MAX_REFUSED:]
+
+
 def _repeated(body: Send, last: Sent) -> Ack:
+    if body.nonce in last.refused:
+        # An Ack would be a promise: this is sent again because the Error was lost.
+        raise InvalidCommand("this was refused before, and a later one accepted: send it anew")
     if body.nonce < last.nonce:
         return Ack(nonce=body.nonce, duplicate=True)
     return Ack(last.seq, last.number, last.nonce, duplicate=True, sent_at=last.at)

@@ -27,6 +27,7 @@ from chat_service.core.rules import (
     Sent,
     Withdraw,
     decide,
+    refused_before,
 )
 from chat_service.state import trimming
 from chat_service.wire.protobuf import encode_event
@@ -55,11 +56,17 @@ def topic_name(topic: Topic) -> str:
     return topic if isinstance(topic, str) else f"{topic[0]},{topic[1]}"
 
 
-def _row(sent: Sent | None) -> tuple[int, ...]:
+def _row(sent: Sent | None) -> tuple[int | str, ...]:
     if sent is None:
         return ()
     wraps = sent.nonce >= _UINT64 // 2
-    return (sent.nonce - _UINT64 if wraps else sent.nonce, *sent[1:])
+    nonce = sent.nonce - _UINT64 if wraps else sent.nonce
+    return (nonce, sent.seq, sent.number, sent.at, " ".join(map(str, sent.refused)))
+
+
+def _sent(row: Any) -> Sent:
+    nonce, seq, number, at, refused = row
+    return Sent(nonce % _UINT64, seq, number, at, tuple(map(int, refused.split())))
 
 
 class StateMachine:
@@ -130,10 +137,11 @@ class StateMachine:
         key = (identity, client)
         if key not in self._sent:
             row = self._one(
-                "SELECT nonce, seq, number, at FROM clients WHERE identity = ? AND client = ?",
+                "SELECT nonce, seq, number, at, refused FROM clients"
+                " WHERE identity = ? AND client = ?",
                 *key,
             )
-            self._sent[key] = Sent(row[0] % _UINT64, *row[1:]) if row else None
+            self._sent[key] = _sent(row) if row else None
         return self._sent[key]
 
     # One entry.
@@ -229,7 +237,8 @@ class StateMachine:
         event = self._record(entry, change.topic, change.identity, message, events)
         if send.nonce:
             key = (change.identity, entry.client)
-            self._sent[key] = Sent(send.nonce, event.seq, topic.number, entry.at)
+            refused = refused_before(send, self.last_sent(*key))
+            self._sent[key] = Sent(send.nonce, event.seq, topic.number, entry.at, refused)
             self._dirty_sent.add(key)
         return Ack(event.seq, topic.number, send.nonce, sent_at=entry.at)
 
@@ -313,8 +322,8 @@ class StateMachine:
             [(topic.number, topic.seq, topic.id) for topic in topics],
         )
         self._db.executemany(
-            "INSERT OR REPLACE INTO clients (identity, client, nonce, seq, number, at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO clients (identity, client, nonce, seq, number, at, refused)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(*key, *_row(self._sent[key])) for key in self._dirty_sent],
         )
         if self._dirty_topics:
@@ -326,8 +335,8 @@ class StateMachine:
             self._db.execute("COMMIT")
         except apsw.IOError:
             # All of it may be in the write-ahead log by now, and only the fsync have failed: after
-            # a crash the recovery would find what was refused. So write over it what changes nothing
-            # (an UPDATE to the same value would not even be written).
+            # a crash the recovery would find what was refused. So write something over it that
+            # changes nothing (an UPDATE to the same value would not even be written).
             with suppress(apsw.Error):
                 self._db.pragma("user_version", self._db.pragma("user_version"))
             raise

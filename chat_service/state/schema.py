@@ -42,7 +42,8 @@ CREATE TABLE identities (
     UNIQUE (name, client)
 ) STRICT;
 
--- The last numbered message of each client: all that exactly-once takes.
+-- The last numbered message of each client: all that exactly-once takes. refused: the latest
+-- nonces below it that were received and did not happen, apart by spaces.
 CREATE TABLE clients (
     identity  INTEGER NOT NULL REFERENCES identities,
     client    BLOB NOT NULL,
@@ -50,6 +51,7 @@ CREATE TABLE clients (
     seq       INTEGER NOT NULL,
     number    INTEGER NOT NULL,
     at        INTEGER NOT NULL,
+    refused   TEXT NOT NULL,
     PRIMARY KEY (identity, client)
 ) STRICT, WITHOUT ROWID;
 

@@ -125,7 +125,8 @@ class RpcTransport:
             session.end(FAILED)
         finally:
             await session.close()
-        await _end_stream(context, session.refusal, session.goodbye)
+        with self._reception.outlived():
+            await _end_stream(context, session.refusal, session.goodbye)
 
 
 async def _serve(session: Session, context: Context) -> None:

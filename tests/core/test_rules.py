@@ -14,7 +14,7 @@ from chat_service.core.errors import (
     NotAMember,
 )
 from chat_service.core.events import Ack
-from chat_service.core.limits import MAX_ROOMS
+from chat_service.core.limits import MAX_REFUSED, MAX_ROOMS
 from chat_service.core.rules import (
     Claim,
     Decision,
@@ -26,6 +26,7 @@ from chat_service.core.rules import (
     Sent,
     Withdraw,
     decide,
+    refused_before,
     topic_of,
 )
 
@@ -273,3 +274,20 @@ def test_nobody_leaves_a_room_without_being_in_it(world: World) -> None:
 def test_nobody_leaves_the_lobby(world: World) -> None:
     with pytest.raises(InvalidCommand):
         decide(by_ann(Leave(LOBBY)), world)
+
+
+# --- what was refused while later sends were accepted ---
+
+
+def test_a_nonce_received_but_passed_over_was_refused() -> None:
+    assert refused_before(Send(LOBBY, "hi", nonce=5, since=3), Sent(2)) == (3, 4)
+    assert refused_before(Send(LOBBY, "hi", nonce=5, since=1), Sent(4)) == ()
+
+
+def test_a_nonce_never_received_was_not_refused() -> None:
+    assert refused_before(Send(LOBBY, "hi", nonce=10, since=10), None) == ()
+
+
+def test_so_many_refused_nonces_are_remembered_and_no_more() -> None:
+    later = refused_before(Send(LOBBY, "hi", nonce=10_000, since=1), Sent(7, refused=(5,)))
+    assert later == tuple(range(10_000 - MAX_REFUSED, 10_000))

@@ -31,9 +31,6 @@ from tests.waiting import until
 
 READERS: Final = 199
 SENDERS: Final = 4
-WINDOW: Final = 1000
-"""Messages that a sender has under way."""
-
 TEXT: Final = "x" * 400
 
 SAY: Final = commands_pb2.Command(send=commands_pb2.Send(to="#lobby", text=TEXT * 2))
@@ -84,8 +81,8 @@ async def give_up(*tasks: Task[None]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def load(server: ServerProcess, count: int) -> None:
-    """Say so much as fast as the server takes it."""
+async def load(server: ServerProcess, count: int, *, window: int = 1000) -> None:
+    """Say so much as fast as the server takes it, each sender with so many under way."""
     share = count // SENDERS
 
     async def send(number: int) -> None:
@@ -93,9 +90,9 @@ async def load(server: ServerProcess, count: int) -> None:
         call = await connect(channel, f"sender{number}", f"sender{number}")
         sent = acknowledged = 0
         while acknowledged < share:
-            while sent < share and sent - acknowledged < WINDOW:
-                await call.write(said([TEXT] * 50))
-                sent += 50
+            while sent < share and sent - acknowledged < window:
+                await call.write(said([TEXT] * 10))
+                sent += 10
             heard = (await receive(call)).events
             acknowledged += sum(event.HasField("ack") for event in heard)
         call.cancel()
@@ -239,6 +236,7 @@ async def test_the_99th_percentile_with_and_without_one_who_has_stopped(
                     end="",
                 )
             assert beside[1] < 10 * alone[1] + 0.1
+        assert server.log.count("reason=SLOW_CONSUMER") == 3
 
 
 async def percentiles(server: ServerProcess) -> tuple[float, float, float]:
@@ -246,7 +244,7 @@ async def percentiles(server: ServerProcess) -> tuple[float, float, float]:
     channel = channel_to(server)
     probe = await connect(channel, "probe", "probe")
     await receive(probe)
-    loading = asyncio.create_task(load(server, 30_000))
+    loading = asyncio.create_task(load(server, 30_000, window=50))
     delays: list[float] = []
     while not loading.done():
         text = f"probe {time.perf_counter_ns()}"

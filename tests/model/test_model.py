@@ -26,7 +26,7 @@ SESSIONS = st.integers(0, 1)  # of each client
 
 
 class StateAgainstModel(RuleBasedStateMachine):
-    """Three names, two clients for each, two sessions of each: small enough to collide all the time."""
+    """Three names, two clients of each, two sessions of each: few enough to collide."""
 
     @initialize()
     def start(self) -> None:
@@ -47,7 +47,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         self._open()
 
     @rule(name=NAMES, client=CLIENTS, session=SESSIONS, transient=st.booleans())
-    def enter(self, name: str, client: bytes, session: int, transient: bool) -> None:  # noqa: FBT001
+    def enter(self, name: str, client: bytes, session: int, transient: bool) -> None:
         self._do(session, name, client, Enter(transient))
 
     @rule(name=NAMES, client=CLIENTS, session=SESSIONS, hold=st.booleans())

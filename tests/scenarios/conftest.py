@@ -23,7 +23,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 @pytest.fixture
 async def meet(node: Node, pair: tuple[str, str]) -> AsyncIterator[Meet]:
-    """Return a function that lets people in: the first over one transport, the rest over another."""
+    """Return a function that lets people in: the first over one transport, others over another."""
     people: list[Person] = []
 
     async def enter(user: str, *, client_id: str | None = None, over: str | None = None) -> Person:

@@ -51,7 +51,9 @@ async def talk_until_ended(node: Node, talker: Stream, user: str) -> list[str]:
     while not outbox.closed:
         for _ in range(20):
             said.append(f"{len(said)} {TEXT}")
-            await talker.send(commands_pb2.Command(send=commands_pb2.Send(to="#lobby", text=said[-1])))
+            await talker.send(
+                commands_pb2.Command(send=commands_pb2.Send(to="#lobby", text=said[-1]))
+            )
         await talker.ping()
         assert len(outbox) <= EVENTS
         assert outbox._bytes <= MIB
@@ -69,7 +71,7 @@ class SleepingRpc:
     async def enter(self, user: str) -> events_pb2.Welcome:
         hello = commands_pb2.Hello(user=user, client_id=user)
         await self.call.write(chat_pb2.ClientFrame(commands=[commands_pb2.Command(hello=hello)]))
-        frame = await self.call.read()
+        frame: chat_pb2.ServerFrame = await self.call.read()
         return frame.events[0].welcome
 
     async def read_on(self) -> list[events_pb2.Event]:
@@ -180,16 +182,18 @@ async def everyone_else_heard(said: list[str], bob: Stream, cyds: list[str]) -> 
 
 
 @pytest.mark.usefixtures("quick_linger")
-async def test_a_grpc_client_that_never_reads_leaves_nothing_behind(
-    small_node: Node, sleepy_rpc: SleepingRpc, enter: Enter
+async def test_a_grpc_client_that_never_reads_has_no_session_and_leaves_nothing_behind(
+    small_node: Node, enter: Enter, caplog: pytest.LogCaptureFixture
 ) -> None:
     ann = await enter(small_node, "ann")
     await ann.ping()
     before = len(asyncio.all_tasks())
-    await sleepy_rpc.enter("sleepy")
-    await talk_until_ended(small_node, ann, "sleepy")
-    await until(lambda: len(small_node.hub.registry) == 1, what="the session to be gone")
+    async with aclosing(SleepingRpc(small_node)) as sleepy:
+        await sleepy.enter("sleepy")
+        await talk_until_ended(small_node, ann, "sleepy")
+        await until(lambda: len(small_node.hub.registry) == 1, what="the session to be gone")
     await until(lambda: len(asyncio.all_tasks()) <= before, what="its tasks to be gone")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 @pytest.mark.usefixtures("quick_linger")

@@ -1,5 +1,7 @@
 """What gRPC tools ask of any server: which services there are, and whether they are well."""
 
+from typing import Any
+
 import grpc
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
@@ -21,9 +23,7 @@ async def reflect(
 
 
 async def test_the_services_are_listed(node: Node) -> None:
-    (response,) = await reflect(
-        node, reflection_pb2.ServerReflectionRequest(list_services="")
-    )
+    (response,) = await reflect(node, reflection_pb2.ServerReflectionRequest(list_services=""))
     assert {service.name for service in response.list_services_response.service} == {
         "chat.v1.Chat",
         "grpc.health.v1.Health",
@@ -50,7 +50,7 @@ async def test_the_contract_can_be_rebuilt_from_what_is_reflected(node: Node) ->
                 pool.Add(files.pop(name))
     method = pool.FindServiceByName("chat.v1.Chat").methods_by_name["Connect"]
     assert (method.client_streaming, method.server_streaming) == (True, True)
-    frame = GetMessageClass(method.input_type)()
+    frame: Any = GetMessageClass(method.input_type)()
     frame.commands.add(ref=1).hello.user = "ann"
     assert frame.SerializeToString()
 

@@ -103,7 +103,10 @@ async def test_a_name_against_the_grammar_is_refused(
     reply = await stream.hello(name)
     assert reply.error.code == events_pb2.ERROR_CODE_INVALID_ADDRESS
     await ended_by(
-        stream, events_pb2.GOODBYE_REASON_REFUSED, grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ADDRESS"
+        stream,
+        events_pb2.GOODBYE_REASON_REFUSED,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_ADDRESS",
     )
     assert len(node.hub.registry) == 0
 

@@ -29,21 +29,6 @@ async def test_a_taken_name_is_refused_with_a_status_for_programs(
     await ann.ping()
 
 
-async def test_who_is_refused_and_has_gone_already_leaves_no_traceback(
-    node: Node, enter: Enter, open_stream: OpenStream, caplog: pytest.LogCaptureFixture
-) -> None:
-    await enter(node, "ann", "one")
-    for tries in range(100):
-        thief = open_stream(node)
-        hello = commands_pb2.Hello(user="ann", client_id="two")
-        await thief.send(commands_pb2.Command(ref=1, hello=hello))
-        for _ in range(tries % 20):
-            await asyncio.sleep(0)
-        thief.vanish()
-    await until(lambda: len(node.hub.registry) == 1, what="all of them to be gone")
-    assert not [record for record in caplog.records if record.levelname == "ERROR"]
-
-
 async def test_a_client_without_an_id_is_nobody_elses_equal(
     node: Node, enter: Enter, open_stream: OpenStream
 ) -> None:

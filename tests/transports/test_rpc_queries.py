@@ -133,9 +133,7 @@ async def test_a_page_that_ends_with_the_first_message_says_that_there_is_no_mor
 
 
 @pytest.mark.parametrize("limit", [0, 201, 2**32 - 1])
-async def test_a_page_has_at_most_what_the_limit_says(
-    node: Node, enter: Enter, limit: int
-) -> None:
+async def test_a_page_has_at_most_what_the_limit_says(node: Node, enter: Enter, limit: int) -> None:
     ann = await enter(node, "ann")
     await say_lines(ann, "#lobby", 250)
     page = await history(ann, "#lobby", limit=limit)
@@ -153,9 +151,7 @@ async def test_a_position_from_the_far_future_is_the_latest(
     assert texts(page) == ["line 0", "line 1", "line 2"]
 
 
-async def test_a_conversation_is_shown_to_both_and_to_nobody_else(
-    node: Node, enter: Enter
-) -> None:
+async def test_a_conversation_is_shown_to_both_and_to_nobody_else(node: Node, enter: Enter) -> None:
     ann, bob, cyd = [await enter(node, name) for name in ("ann", "bob", "cyd")]
     await ann.say("psst", to="@bob")
     await bob.say("what?", to="@ann")
@@ -211,9 +207,7 @@ async def test_a_backlog_brings_the_latest_of_each_room_behind_the_welcome(
     assert all(event.ref == 0 for event in ann.events if event.HasField("history"))
 
 
-async def test_no_backlog_comes_unasked_or_where_nothing_was_said(
-    node: Node, enter: Enter
-) -> None:
+async def test_no_backlog_comes_unasked_or_where_nothing_was_said(node: Node, enter: Enter) -> None:
     ann = await enter(node, "ann", backlog=10)
     await ann.say("first")
     bob = await enter(node, "bob")
@@ -286,9 +280,7 @@ async def test_more_rooms_than_allowed_are_refused(node: Node, enter: Enter) -> 
     assert reply.error.code == events_pb2.ERROR_CODE_LIMIT_REACHED
 
 
-async def test_every_session_of_a_user_is_told_what_the_user_does(
-    node: Node, enter: Enter
-) -> None:
+async def test_every_session_of_a_user_is_told_what_the_user_does(node: Node, enter: Enter) -> None:
     ann = await enter(node, "ann")
     await ann.say("own")
     told = await ann.hears_text("own")

@@ -135,9 +135,7 @@ async def test_a_chain_of_short_connections_misses_and_repeats_nothing(
     assert heard == [*(f"{n}" for n in range(2000)), "end"]
 
 
-async def test_a_room_that_was_left_is_resumed_up_to_the_leaving(
-    node: Node, enter: Enter
-) -> None:
+async def test_a_room_that_was_left_is_resumed_up_to_the_leaving(node: Node, enter: Enter) -> None:
     ann, bob = await enter(node, "ann"), await enter(node, "bob", "bob's")
     start = bob.cursor
     await ann.join("#dev")
@@ -239,9 +237,7 @@ async def test_a_repeated_send_is_acknowledged_and_does_not_happen_again(
     assert bob.texts == ["once", "end"]
 
 
-async def test_an_older_nonce_is_a_repeat_whose_seq_is_not_known(
-    node: Node, enter: Enter
-) -> None:
+async def test_an_older_nonce_is_a_repeat_whose_seq_is_not_known(node: Node, enter: Enter) -> None:
     ann = await enter(node, "ann", "ann's")
     for nonce in (1, 2, 5):
         await ann.say(f"{nonce}", nonce=nonce)

@@ -101,7 +101,9 @@ async def test_nuls_are_dropped(node: Node, dial: Dial) -> None:
 
 async def test_what_telnet_negotiates_is_no_text(node: Node, dial: Dial) -> None:
     bob, ann = await dial(node, "bob"), await dial(node)
-    await ann.send_apart(b"\xff\xfd\x03\xff\xfb", b"\x18", b"ann\r\n", b"he\xff\xfallo\xff", b"\xf0llo\r\n")
+    await ann.send_apart(
+        b"\xff\xfd\x03\xff\xfb", b"\x18", b"ann\r\n", b"he\xff\xfallo\xff", b"\xf0llo\r\n"
+    )
     await bob.hears("ann: hello")
 
 
@@ -226,7 +228,9 @@ async def test_everything_sent_before_the_end_of_input_is_executed_and_answered(
     await ann.until_ended()
     assert ann.lines.count("! no such user: nobody") == 300
     await bob.hears("* ann left")
-    assert [it for it in bob.lines if it.startswith("ann: ")] == [f"ann: line {i}" for i in range(300)]
+    assert [it for it in bob.lines if it.startswith("ann: ")] == [
+        f"ann: line {i}" for i in range(300)
+    ]
 
 
 # --- commands ---

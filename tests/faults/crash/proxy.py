@@ -139,10 +139,11 @@ class Proxy:
     ) -> None:
         assert self._listener
         self._listener.close()
+        # Nothing is cancelled: a connection that is just being made would be lost track of.
         while self._serving:
-            for task in self._serving:
-                task.cancel()
-            await asyncio.wait(self._serving)
+            for link in list(self.links):
+                link.reset()
+            await asyncio.wait(self._serving, timeout=0.05)
         await self._listener.wait_closed()
 
     async def storm(self) -> None:
@@ -223,10 +224,9 @@ class Proxy:
         self._serving.add(task)
         try:
             await self._serve(reader, writer)
-        except asyncio.CancelledError:
-            pass  # the proxy closes
         finally:
             self._serving.discard(task)
+            _reset(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -1,0 +1,1 @@
+"""Load: processes that send, receive, check and time, whatever the system."""

@@ -1,0 +1,26 @@
+"""What is measured: one module a question. None of them knows what system it talks to."""
+
+from typing import Final
+
+from bench.scenarios import (
+    fairness,
+    fan_out,
+    history,
+    ingest,
+    memory,
+    one_message,
+    paced,
+)
+
+SCENARIOS: Final = {
+    it.name: it
+    for it in (
+        fan_out.SCENARIO,
+        paced.SCENARIO,
+        ingest.SCENARIO,
+        one_message.SCENARIO,
+        memory.SCENARIO,
+        fairness.SCENARIO,
+        history.SCENARIO,
+    )
+}

@@ -1,0 +1,20 @@
+"""The systems that can be measured, by the name that `--systems` takes."""
+
+from typing import Final
+
+from bench.systems.baseline import Baseline
+from bench.systems.chat import ChatOverRpc, ChatOverTcp
+from bench.systems.irc import NgIrcd
+from bench.systems.mqtt import Mosquitto
+from bench.systems.nats import Nats
+from bench.systems.port import System
+
+_ALL: Final[tuple[System, ...]] = (
+    ChatOverRpc(),
+    ChatOverTcp(),
+    Baseline(),
+    Nats(),
+    Mosquitto(),
+    NgIrcd(),
+)
+SYSTEMS: Final = {system.name: system for system in _ALL}

@@ -1,0 +1,120 @@
+"""A server as a process: its start, its end, and what the kernel knows of it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Self
+
+from bench.errors import LoadError
+
+HOST: Final = "127.0.0.1"
+_START_TIMEOUT: Final = 30.0
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+class ServerProcess:
+    """A running server. `find_address` returns where it listens, empty as long as it does not."""
+
+    def __init__(
+        self, command: Sequence[str], directory: Path, find_address: Callable[[Path], str]
+    ) -> None:
+        self._log = directory / "server.log"
+        env = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            self.address = self._wait(find_address)
+        except BaseException:
+            self.stop()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time, user and system, of all threads so far."""
+        # The name in parentheses may hold anything; utime and stime are fields 14 and 15 (proc(5)).
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(stat[11]) + int(stat[12])) / _TICKS
+
+    def rss_bytes(self) -> int:
+        """Return the memory that is resident."""
+        return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * _PAGE
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _wait(self, find_address: Callable[[Path], str]) -> str:
+        given_up = time.monotonic() + _START_TIMEOUT
+        while not (address := find_address(self._log)):
+            if self._process.poll() is not None or time.monotonic() > given_up:
+                raise LoadError(f"the server did not start: {self._log.read_text()[-1000:]}")
+            time.sleep(0.05)
+        return address
+
+
+def python_module(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module with this Python."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def accepting(port: int) -> Callable[[Path], str]:
+    """Return a `find_address` for servers that are ready when their port accepts."""
+
+    def find(_log: Path) -> str:
+        try:
+            socket.create_connection((HOST, port), timeout=1).close()
+        except OSError:
+            return ""
+        return f"{HOST}:{port}"
+
+    return find
+
+
+def announced(key: str) -> Callable[[Path], str]:
+    """Return a `find_address` for servers that print `ready key=HOST:PORT`."""
+
+    def find(log: Path) -> str:
+        for line in log.read_text().splitlines():
+            if line.startswith("ready "):
+                return dict(pair.split("=", 1) for pair in line.split()[1:])[key]
+        return ""
+
+    return find
+
+
+def executable(name: str) -> str:
+    """Return the path of a program, beside this Python or on PATH; empty if there is none."""
+    path = os.pathsep.join(
+        (str(Path(sys.executable).parent), os.environ.get("PATH", ""), "/usr/sbin")
+    )
+    return shutil.which(name, path=path) or ""
+
+
+def first_line(*command: str) -> str:
+    """Return the first line that a command prints."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    return next(iter((done.stdout + done.stderr).splitlines()), "")
