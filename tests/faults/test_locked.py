@@ -22,6 +22,8 @@ from tests.waiting import until
 
 UNAVAILABLE = events_pb2.ERROR_CODE_UNAVAILABLE
 
+LOST: Final = commands_pb2.Send(to="#lobby", text="lost")
+
 ANSWERED_WITHIN: Final = 6.0
 """Seconds: SQLite waits two for a lock, and what came meanwhile waits two more."""
 
@@ -71,7 +73,9 @@ async def test_senders_are_refused_in_time_and_served_after_the_release(
     await ann.say("before")
     with held(tmp_path / "data", how):
         started = time.monotonic()
-        replies = await asyncio.gather(*(ann.say(f"lost {number}") for number in range(3)))
+        for ref in (100, 101, 102):
+            await ann.send(commands_pb2.Command(ref=ref, send=LOST))
+        replies = [await ann.reply(ref) for ref in (100, 101, 102)]
         assert time.monotonic() - started < ANSWERED_WITHIN
         assert [reply.error.code for reply in replies] == [UNAVAILABLE] * 3
         assert all(reply.error.retry_after.ToMilliseconds() > 0 for reply in replies)
