@@ -23,6 +23,8 @@ _log = get("tcp")
 
 INBOX_BYTES: Final = 64 * 1024
 WRITE_BUFFER_BYTES: Final = 64 * 1024
+MAX_KEEPIDLE: Final = 32_767
+"""The most seconds that Linux takes for TCP_KEEPIDLE."""
 HANG_UP_AFTER: Final = 0.5
 """Seconds in which a client that was told everything is to hang up itself."""
 
@@ -209,13 +211,17 @@ class _Connection(asyncio.Protocol):
 
 def _set_keepalive(sock: socket.socket, seconds: float) -> None:
     """Let the kernel find out within one and a half times `seconds` that a client has vanished."""
-    probe = max(1, round(seconds / 6))
+    idle = min(max(1, int(seconds)), MAX_KEEPIDLE)
+    probe = max(1, int(seconds / 6))
+    probes = max(1, int(seconds * 1.5 - idle) // probe)
+    # While there is data under way no probes are sent and this alone decides, up to a second
+    # late; else it decides instead of the number of probes, but only when one is due.
+    unanswered = max(min(idle + probes * probe, seconds * 1.5 - 1), seconds)
     options = {
-        "TCP_KEEPIDLE": max(1, round(seconds)),
+        "TCP_KEEPIDLE": idle,
         "TCP_KEEPINTVL": probe,
-        "TCP_KEEPCNT": 3,
-        # Also while there is data under way, which keepalive alone does not watch (ms).
-        "TCP_USER_TIMEOUT": round(seconds * 1500),
+        "TCP_KEEPCNT": probes,
+        "TCP_USER_TIMEOUT": round(unanswered * 1000),
     }
     with contextlib.suppress(OSError):  # a client that has gone already
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

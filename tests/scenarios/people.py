@@ -9,7 +9,8 @@ import socket
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
 
@@ -18,7 +19,8 @@ from chat_service.node import Node
 from tests.waiting import until
 
 
-class Said(NamedTuple):
+@dataclass(frozen=True)  # not tuples: those of two kinds would be equal
+class Said:
     """A message: `to` is `#room` or `@user`."""
 
     to: str
@@ -26,39 +28,45 @@ class Said(NamedTuple):
     text: str
 
 
-class Came(NamedTuple):
+@dataclass(frozen=True)
+class Came:
     """A user is online."""
 
     user: str
 
 
-class Went(NamedTuple):
+@dataclass(frozen=True)
+class Went:
     """A user is offline."""
 
     user: str
 
 
-class JoinedRoom(NamedTuple):
+@dataclass(frozen=True)
+class JoinedRoom:
     """A user became a member."""
 
     room: str
     user: str
 
 
-class LeftRoom(NamedTuple):
+@dataclass(frozen=True)
+class LeftRoom:
     """A user ceased to be a member."""
 
     room: str
     user: str
 
 
-class Refused(NamedTuple):
+@dataclass(frozen=True)
+class Refused:
     """Something could not be done."""
 
     why: str
 
 
-class Bye(NamedTuple):
+@dataclass(frozen=True)
+class Bye:
     """The server's last words."""
 
     why: str

@@ -1,6 +1,5 @@
 """The encoding of the contract, against the generated classes."""
 
-from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -65,7 +64,7 @@ EPHEMERAL = st.one_of(
 BODIES = st.one_of(
     st.builds(commands.Hello, st.text(), st.text(), st.none(), UINT32),
     st.builds(commands.Hello, st.text(), st.text(), st.builds(Cursor, st.text(), UINT64), UINT32),
-    st.builds(commands.Send, st.text(), st.text(), UINT64, UINT64),
+    st.builds(commands.Send, st.text(), st.text(), UINT64, UINT64, st.just(0)),
     st.builds(commands.Join, st.text()),
     st.builds(commands.Leave, st.text()),
     st.builds(commands.Who, st.text(), st.text()),
@@ -108,7 +107,8 @@ def _heard(message: Message, field: Any) -> object:
 def frame_of(ref: int, body: CommandBody) -> chat_pb2.ClientFrame:
     """Return what a client sends to ask for something."""
     kind = type(body).__name__
-    fields: Mapping[str, Any] = body._asdict()
+    fields: dict[str, Any] = body._asdict()
+    fields.pop("since", None)  # the session's own note, never on the wire
     if isinstance(body, commands.Hello):
         resume = body.resume and cursor_pb2.Cursor(epoch=body.resume.epoch, seq=body.resume.seq)
         fields = {**fields, "resume": resume}
