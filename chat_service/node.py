@@ -13,8 +13,10 @@ from chat_service.core.events import Goodbye, GoodbyeReason
 from chat_service.flood import FloodControl, Rates
 from chat_service.follower import Follower
 from chat_service.hub.hub import Hub
+from chat_service.interpreter import tune
 from chat_service.log.embedded import EmbeddedLog
 from chat_service.logs import get
+from chat_service.loop_lag import LoopLag
 from chat_service.reception import Reception
 from chat_service.retention import Retention
 from chat_service.session import Services
@@ -60,6 +62,7 @@ class Node:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
         await self.start()
+        tune()
         ready = " ".join(f"{name}={endpoint}" for name, endpoint in self.endpoints.items())
         print(f"ready {ready}", flush=True)  # noqa: T201  (the one line that stdout is for)
         stopping = asyncio.create_task(self._stopping.wait(), name="until stopped")
@@ -95,6 +98,8 @@ class Node:
             self._transports["grpc"] = RpcTransport(reception, config.grpc, config.keepalive)
         if config.tcp is not None:
             self._transports["tcp"] = TcpTransport(reception, config.tcp, config.keepalive)
+        self.loop_lag = LoopLag()
+        self._watching = asyncio.create_task(self.loop_lag.run(), name="loop lag")
         try:
             for name, transport in self._transports.items():
                 self.endpoints[name] = await transport.start()
@@ -125,12 +130,12 @@ class Node:
         )
         await self._unless_forced(stopping)
         self.hub.close()
-        tasks = (self._following, self._trimming)
+        tasks = (self._following, self._trimming, self._watching)
         for task in tasks:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         await self._store.close()
-        _log.info("stopped", seq=self._store.seq)
+        _log.info("stopped", seq=self._store.seq, **self._loop_lags())
         for result in results:
             if isinstance(result, Exception):
                 raise StartupError(f"cannot go on: {result}") from result
@@ -160,6 +165,13 @@ class Node:
         if self._stopping.is_set():
             self._forced.set()
         self._stopping.set()
+
+    def _loop_lags(self) -> dict[str, float]:
+        p99, most = self.loop_lag.quantile(0.99), self.loop_lag.most
+        return {
+            "loop_lag_p99_ms": round(1000 * p99, 1),
+            "loop_lag_max_ms": round(1000 * most, 1),
+        }
 
     def _described(self) -> dict[str, str]:
         return {name: str(endpoint) for name, endpoint in self.endpoints.items()}

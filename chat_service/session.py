@@ -49,6 +49,7 @@ from chat_service.core.errors import (
 from chat_service.core.events import (
     FAILED,
     SLOW,
+    Ack,
     Error,
     Event,
     Goodbye,
@@ -59,6 +60,7 @@ from chat_service.core.events import (
     Welcome,
 )
 from chat_service.core.outcome import Applied, Entered
+from chat_service.core.text import utf8_size
 from chat_service.flood import FloodControl
 from chat_service.hub.hub import Hub
 from chat_service.hub.outbox import Outbox
@@ -73,6 +75,10 @@ _log = get("session")
 COMMIT_TIMEOUT = 10.0
 """Seconds in which what a client asked has to be answered before it is let go."""
 
+MAX_UNANSWERED = 512
+"""Entries of one session that are under way before it is not read any further: whoever floods
+fills the batches that others' entries come behind only so far, and pays for an fsync all the same.
+"""
 
 LINGER = 5.0
 """Seconds that a client has to read its last events after the session has ended."""
@@ -125,9 +131,9 @@ class Session:
         self._transient = False
         self._client = b""
         self._unanswered = 0
-        self._nonces = range(0)  # the unbroken run of them that came over this connection last
-        self._settled = asyncio.Event()
-        self._settled.set()
+        # The unbroken run of nonces that came over this connection last.
+        self._first_nonce = self._last_nonce = 0
+        self._progress: asyncio.Event | None = None  # made where somebody awaits answers
         self._catching_up: asyncio.Task[None] | None = None
         self._member = Subscriber(secrets.token_hex(8), self, codec, outbox)
         self._deadline = asyncio.get_running_loop().call_later(
@@ -189,18 +195,21 @@ class Session:
 
     # What the hub tells.
 
-    def answered(self, applied: Applied) -> None:
-        """Pass on the reply to one of this session's entries."""
-        self._unanswered -= 1
-        if self._unanswered == 0:
-            self._settled.set()
-        reply, ref = applied.reply, applied.entry.ref
-        if isinstance(reply, Entered):
-            self._welcome(applied.entry, reply)
-        elif isinstance(reply, Refusal):
-            self._refuse(ref, reply)
-        else:
-            self._put(Event(reply, ref=ref))
+    def answered(self, applied: Sequence[Applied]) -> None:
+        """Pass on the replies to some of this session's entries."""
+        self._unanswered -= len(applied)
+        self._tell_progress()
+        acks: list[Event] = []
+        for entry, reply, _events in applied:
+            if isinstance(reply, Ack):
+                acks.append(Event(reply, 0, entry.ref))
+                continue
+            self._put_replies(acks)
+            if isinstance(reply, Entered):
+                self._welcome(entry, reply)
+            else:
+                self._refuse(entry.ref, reply)
+        self._put_replies(acks)
 
     def end(self, goodbye: Goodbye, *, drop: bool = False) -> None:
         """Say goodbye behind everything that waits, or in its stead with `drop`."""
@@ -216,14 +225,33 @@ class Session:
 
     async def _execute(self, received: Sequence[Received]) -> None:
         for it in received:
-            # Replies to one large frame must not fill the outbox of a client that does read.
-            await self.outbox.room()
+            if not self._has_turn():
+                await self._turn()
             if self.ended or self._hub.draining:
-                return
+                break
             if isinstance(it, Command):
                 await self._execute_one(it)
             else:
                 self._refuse_misunderstood(*it)
+        self.outbox.wake()
+
+    def _has_turn(self) -> bool:
+        """Tell whether this session may have another command executed now."""
+        return (
+            self._unanswered < MAX_UNANSWERED
+            and self._ledger.has_room
+            # Replies to one large frame must not fill the outbox of a client that does read.
+            and not self.outbox.past_half
+        )
+
+    async def _turn(self) -> None:
+        """Wait until this session may have another command executed, or has ended."""
+        self.outbox.wake()
+        while not (self.ended or self._has_turn()):
+            if self._unanswered >= MAX_UNANSWERED:
+                await self._answered_but_for(MAX_UNANSWERED // 2)
+            await self._ledger.room()
+            await self.outbox.room()
 
     def _refuse_misunderstood(self, ref: int, refusal: Refusal) -> None:
         try:
@@ -231,7 +259,6 @@ class Session:
         except RateLimited as limited:
             refusal = limited
         self._refuse(ref, refusal)
-        self.outbox.wake()
 
     def _refuse_all(self, received: Sequence[Received], refusal: Refusal) -> None:
         for it in received:
@@ -246,17 +273,20 @@ class Session:
         try:
             self._require_hello(body)
             self._meter.command()
-            await _EXECUTE[type(body)](self, command.ref, body)
+            answer = _EXECUTE[type(body)](self, command.ref, body)
+            if answer is not None:
+                self.outbox.wake()  # it may take a while
+                await answer
         except HelloRequired as refusal:
             self._break_off(command.ref, refusal, GoodbyeReason.PROTOCOL_ERROR)
         except Refusal as refusal:
             self._refuse(command.ref, refusal)
-        self.outbox.wake()
 
     def _note_nonce(self, body: CommandBody) -> None:
         if isinstance(body, Send) and body.nonce:
-            follows = body.nonce == self._nonces.stop
-            self._nonces = range(self._nonces.start if follows else body.nonce, body.nonce + 1)
+            if body.nonce != self._last_nonce + 1 or not self._first_nonce:
+                self._first_nonce = body.nonce
+            self._last_nonce = body.nonce
 
     def _require_hello(self, body: CommandBody) -> None:
         if self._phase is Phase.NEW and not isinstance(body, Hello | Quit):
@@ -283,25 +313,21 @@ class Session:
         resume = self._hello.resume
         return resume.seq if resume is not None and resume.epoch == self._archive.epoch else None
 
-    async def _send(self, ref: int, send: Send) -> None:
+    def _send(self, ref: int, send: Send) -> None:
         to = parse_address(send.to)
-        if not send.text.strip():
+        text = send.text
+        if not text or text.isspace():
             raise InvalidText("a text cannot be empty")
-        if len(send.text.encode()) > limits.MAX_TEXT_BYTES:
+        if utf8_size(text) > limits.MAX_TEXT_BYTES:
             raise InvalidText(f"a text has at most {limits.MAX_TEXT_BYTES} bytes")
-        await self._ledger.room()
-        since = self._nonces.start if send.nonce else 0
-        self._append(ref, self._member.user, send._replace(to=to, since=since))
+        since = self._first_nonce if send.nonce else 0
+        self._append(ref, self._member.user, Send(to, text, send.nonce, send.reply_to, since))
 
-    async def _join(self, ref: int, join: Join) -> None:
-        room = parse_room(join.room)
-        await self._ledger.room()
-        self._append(ref, self._member.user, Join(room))
+    def _join(self, ref: int, join: Join) -> None:
+        self._append(ref, self._member.user, Join(parse_room(join.room)))
 
-    async def _leave(self, ref: int, leave: Leave) -> None:
-        room = parse_room(leave.room)
-        await self._ledger.room()
-        self._append(ref, self._member.user, Leave(room))
+    def _leave(self, ref: int, leave: Leave) -> None:
+        self._append(ref, self._member.user, Leave(parse_room(leave.room)))
 
     async def _who(self, ref: int, who: Who) -> None:
         await self._all_answered()
@@ -336,16 +362,28 @@ class Session:
 
     def _append(self, ref: int, user: str, body: EntryBody) -> None:
         self._unanswered += 1
-        self._settled.clear()
         entry = Entry(self.id, ref, user, self._client, self._now(), body)
         self._ledger.append(entry)
 
     async def _all_answered(self) -> None:
+        if not self._unanswered:
+            return
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT):
-                await self._settled.wait()
+                await self._answered_but_for(0)
         except TimeoutError:
             raise Unavailable("the server is too slow now", retry_after=1.0) from None
+
+    async def _answered_but_for(self, count: int) -> None:
+        """Wait until no more than so many entries are unanswered, or the session has ended."""
+        while self._unanswered > count and not self.ended:
+            self._progress = self._progress or asyncio.Event()
+            await self._progress.wait()
+
+    def _tell_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.set()
+            self._progress = None
 
     # What the client is told.
 
@@ -389,6 +427,12 @@ class Session:
         if not self.outbox.put(self._codec.encode(event)):
             self.end(SLOW, drop=True)
 
+    def _put_replies(self, replies: list[Event]) -> None:
+        """Queue replies as one blob and empty the list."""
+        if replies and not self.outbox.put(self._codec.encode_replies(replies), len(replies)):
+            self.end(SLOW, drop=True)
+        replies.clear()
+
     def _refuse(self, ref: int, refusal: Refusal) -> None:
         """Answer with an Error; before the session is open, that ends it."""
         if self._phase is Phase.ENTERING:
@@ -415,6 +459,7 @@ class Session:
             return
         self._phase = Phase.ENDED
         self._member.live = False
+        self._tell_progress()
         self.outbox.close(last)
         if self.on_end is not None:
             self.on_end()
@@ -424,7 +469,7 @@ def _error(refusal: Refusal) -> Error:
     return Error(refusal.code, str(refusal), refusal.retry_after)
 
 
-_EXECUTE: dict[type, Callable[[Session, int, Any], Awaitable[None]]] = {
+_EXECUTE: dict[type, Callable[[Session, int, Any], Awaitable[None] | None]] = {
     Hello: Session._enter,  # noqa: SLF001
     Send: Session._send,  # noqa: SLF001
     Join: Session._join,  # noqa: SLF001

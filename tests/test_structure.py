@@ -24,6 +24,8 @@ ALLOWED: Final = {
     "chat_service.config": "",
     "chat_service.startup": "",
     "chat_service.logs": "chat_service.config structlog",
+    "chat_service.loop_lag": "chat_service.logs",
+    "chat_service.interpreter": "",
     "chat_service.node": "chat_service",
     "chat_service.reception": "chat_service.session chat_service.flood chat_service.hub"
     " chat_service.wire.port chat_service.logs",
@@ -48,7 +50,10 @@ ALLOWED: Final = {
     "chat_client": "chat.v1 click google grpc grpc_status platformdirs precis_i18n prompt_toolkit"
     " structlog",
 }
-WITHOUT_CORE: Final = {"chat_service", "chat_service.startup", "chat_service.logs", "chat_client"}
+WITHOUT_CORE: Final = {
+    "chat_service", "chat_service.interpreter", "chat_service.logs", "chat_service.loop_lag",
+    "chat_service.startup", "chat_client",
+}  # fmt: skip
 ANYTHING_BELOW: Final = {"chat_service.node"}
 
 IMPURE: Final = {

@@ -163,6 +163,8 @@ def refused_before(send: Send, last: Sent | None) -> tuple[int, ...]:
     """Return the nonces refused so far, now that a send above all of them is accepted."""
     known, gap_starts = (last.refused, last.nonce + 1) if last else ((), 1)
     gap = range(max(gap_starts, send.since), send.nonce) if send.since else range(0)
+    if not gap:
+        return known
     return (*known, *gap[-MAX_REFUSED:])[-MAX_REFUSED:]
 
 

@@ -12,12 +12,14 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from chat_service.core.outcome import Durable, Topic
+from chat_service.hub.outbox import Outbox
 from chat_service.hub.registry import Registry, Subscriber
 
 BLOB_BYTES: Final = 256 * 1024
 """The most bytes of stored events in one shared blob: a reader gets no larger frame of them."""
 
 _by_seq = attrgetter("seq")
+_is_private = attrgetter("private")
 
 
 class Window(NamedTuple):
@@ -26,6 +28,15 @@ class Window(NamedTuple):
     topic: Topic
     start: int
     stop: int
+    private: bool
+    """Whether it is a conversation's."""
+
+
+class _Share(NamedTuple):
+    """What a session gets: blobs, and the number of events in each (the last may have fewer)."""
+
+    blobs: list[bytes]
+    events: int
 
 
 class FanOut:
@@ -35,7 +46,7 @@ class FanOut:
         self._registry = registry
         self._rooms = rooms
         self._runs: dict[Topic, list[Durable]] = {}
-        self._windows: dict[Subscriber, list[Window]] = {}
+        self._windows: dict[Subscriber, tuple[Window, ...]] = {}
         self._since: dict[Subscriber, int] = {}
         self._joined: dict[tuple[Subscriber, Topic], int] = {}
         self._own: dict[Subscriber, set[int]] = {}
@@ -56,7 +67,7 @@ class FanOut:
 
     def left(self, subscriber: Subscriber, room: str) -> None:
         """Let a session see of a room what has been gathered so far."""
-        self._open_window(subscriber, room, self._runs.get(room, []))
+        self._open(self._window(subscriber, room, self._runs.get(room, ())), subscriber)
         self._joined.pop((subscriber, room), None)
 
     def deliver(self) -> list[Subscriber]:
@@ -65,16 +76,22 @@ class FanOut:
         The outboxes are not woken yet.
         """
         for topic, run in self._runs.items():
+            whole = (_whole(topic, run),)
             for subscriber in self._audience(topic):
-                if subscriber.live:
-                    self._open_window(subscriber, topic, run)
-        shared: dict[Hashable, tuple[list[bytes], int]] = {}
-        full: list[Subscriber] = []
-        for subscriber, windows in self._windows.items():
-            blobs, events = self._share(subscriber, windows, shared)
-            if not all(subscriber.outbox.put(blob, events) for blob in blobs):
-                full.append(subscriber)
-        return full
+                if not subscriber.live:
+                    continue
+                if self._since or self._joined:
+                    self._open(self._window(subscriber, topic, run), subscriber)
+                elif subscriber in self._windows:
+                    self._windows[subscriber] += whole
+                else:
+                    self._windows[subscriber] = whole  # shared by all whom just this concerns
+        shared: dict[Hashable, _Share] = {}
+        return [
+            subscriber
+            for subscriber, windows in self._windows.items()
+            if not _put(subscriber.outbox, self._share(subscriber, windows, shared))
+        ]
 
     @property
     def touched(self) -> Iterable[Subscriber]:
@@ -86,45 +103,52 @@ class FanOut:
             return self._rooms.get(topic, ())
         return {s for identity in topic for s in self._registry.of_identity(identity)}
 
-    def _open_window(self, subscriber: Subscriber, topic: Topic, run: Sequence[Durable]) -> None:
-        start = 0
-        if self._since or self._joined:
-            behind = self._since.get(subscriber, 0)
-            behind = max(behind, self._joined.get((subscriber, topic), 0))
-            start = bisect_right(run, behind, key=_by_seq)
-        if start < len(run):
-            windows = self._windows.setdefault(subscriber, [])
-            windows.append(Window(topic, start, len(run)))
+    def _window(self, subscriber: Subscriber, topic: Topic, run: Sequence[Durable]) -> Window:
+        """Return what a session is to see of a run: what came after it did."""
+        behind = self._since.get(subscriber, 0)
+        behind = max(behind, self._joined.get((subscriber, topic), 0))
+        return _whole(topic, run)._replace(start=bisect_right(run, behind, key=_by_seq))
+
+    def _open(self, window: Window, subscriber: Subscriber) -> None:
+        if window.start < window.stop:
+            self._windows[subscriber] = (*self._windows.get(subscriber, ()), window)
 
     def _share(
-        self,
-        subscriber: Subscriber,
-        windows: list[Window],
-        shared: dict[Hashable, tuple[list[bytes], int]],
-    ) -> tuple[list[bytes], int]:
-        """Return a session's blobs and the number of events in each (the last may have fewer)."""
-        own = self._own.get(subscriber)
+        self, subscriber: Subscriber, windows: tuple[Window, ...], shared: dict[Hashable, _Share]
+    ) -> _Share:
+        own = self._own.get(subscriber) if self._own else None
         if own is not None:
             seen = [event for event in self._events(windows) if event.seq not in own]
             return _encode(subscriber, seen)
-        private = any(not isinstance(window.topic, str) for window in windows)
-        key = (subscriber.codec.sharing(private=private), *windows)
+        private = any(map(_is_private, windows))
+        key = (subscriber.codec.sharing(private=private), windows)
         share = shared.get(key)
         if share is None:
             share = shared[key] = _encode(subscriber, self._events(windows))
         return share
 
     def _events(self, windows: Sequence[Window]) -> Sequence[Durable]:
-        parts = [self._runs[topic][start:stop] for topic, start, stop in windows]
+        parts = [self._runs[topic][start:stop] for topic, start, stop, _ in windows]
         return parts[0] if len(parts) == 1 else list(merge(*parts, key=_by_seq))
 
 
-def _encode(subscriber: Subscriber, events: Sequence[Durable]) -> tuple[list[bytes], int]:
+def _whole(topic: Topic, run: Sequence[Durable]) -> Window:
+    return Window(topic, 0, len(run), not isinstance(topic, str))
+
+
+def _put(outbox: Outbox, share: _Share) -> bool:
+    for blob in share.blobs:  # noqa: SIM110  (all() with a generator costs four times as much)
+        if not outbox.put(blob, share.events):
+            return False
+    return True
+
+
+def _encode(subscriber: Subscriber, events: Sequence[Durable]) -> _Share:
     if not events:
-        return [], 0
+        return _Share([], 0)
     largest = max(len(event.frame) for event in events)
     per_blob = max(1, BLOB_BYTES // largest)
     blobs = [
         subscriber.codec.join(events[i : i + per_blob]) for i in range(0, len(events), per_blob)
     ]
-    return [blob for blob in blobs if blob], min(per_blob, len(events))
+    return _Share([blob for blob in blobs if blob], min(per_blob, len(events)))

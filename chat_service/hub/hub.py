@@ -28,6 +28,9 @@ _log = get("hub")
 _TELL_PRESENCE_AFTER = 0.05
 """Seconds in which changes of presence gather when no batch takes them along."""
 
+_SLICE = 128
+"""Sessions that are written to at a time."""
+
 _EXIT_AGAIN_AFTER = 1.0
 """Seconds after which an Exit is appended again that the storage could not take."""
 
@@ -107,23 +110,42 @@ class Hub:
     # A batch's way out.
 
     def fan_out(self, batch: Sequence[Applied]) -> list[Subscriber]:
-        """Answer who asked and deliver what followed; returns the sessions that got events."""
+        """Answer who asked and deliver what followed; returns the sessions that are to `wake`."""
         fan_out = FanOut(self.registry, self._rooms)
+        answers: dict[Subscriber, list[Applied]] = {}
         answered: set[Subscriber] = set()
         for applied in batch:
             author = self.registry.get(applied.entry.session)
             for event in applied.events:
                 self._follow(fan_out, event, author)
-            self._answer(fan_out, applied, author)
             if author is not None:
-                answered.add(author)
+                answers.setdefault(author, []).append(applied)
+            if isinstance(applied.reply, Entered):
+                # At once, since what follows may concern the one who has come, and in this order,
+                # since the older session of a client, which ends here, is owed its answers.
+                self._let_in(fan_out, applied, author)
+                answered.update(answers)
+                _answer(answers)
+        answered.update(answers)
+        _answer(answers)
         for slow in fan_out.deliver():
             slow.owner.end(SLOW, drop=True)
-        touched = list(answered.union(fan_out.touched))
-        for subscriber in touched:
-            _wake(subscriber)
         self.tell_presence()
-        return touched
+        return list(answered.union(fan_out.touched))
+
+    async def wake(self, subscribers: Sequence[Subscriber]) -> None:
+        """Let the transports write, and return when they have taken what there is.
+
+        In slices, between which everything else on the loop has its turn: one write costs tens of
+        microseconds, and a room may have ten thousand readers.
+        """
+        for start in range(0, len(subscribers), _SLICE):
+            for subscriber in subscribers[start : start + _SLICE]:
+                _wake(subscriber)
+            # Two rounds of the loop: in the first the writers take what they got, in the second
+            # the transports have taken it from them.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
     def refuse(self, batch: Sequence[Entry], refusal: Unavailable) -> None:
         """Tell who asked that none of a batch has happened."""
@@ -132,7 +154,7 @@ class Hub:
             if isinstance(entry.body, Exit):
                 self._exit_later(_EXIT_AGAIN_AFTER, entry)
             elif author is not None:
-                author.owner.answered(Applied(entry, refusal))
+                author.owner.answered((Applied(entry, refusal),))
                 _wake(author)
 
     def tell_presence(self) -> None:
@@ -178,14 +200,13 @@ class Hub:
                 subscriber.rooms.discard(event.body.room)
                 self._drop_from_room(subscriber, event.body.room)
 
-    def _answer(self, fan_out: FanOut, applied: Applied, author: Subscriber | None) -> None:
+    def _let_in(self, fan_out: FanOut, applied: Applied, author: Subscriber | None) -> None:
+        """Let a session see only what follows; if it has gone meanwhile, let go of its name."""
         entry, reply = applied.entry, applied.reply
-        if author is not None:
-            if isinstance(reply, Entered):
-                fan_out.entered(author, reply.seq)
-            author.owner.answered(applied)
-        elif isinstance(reply, Entered) and isinstance(entry.body, Enter):
-            # Its session has gone meanwhile: nobody else would ever let go of the name.
+        if author is not None and isinstance(reply, Entered):
+            fan_out.entered(author, reply.seq)
+        elif isinstance(entry.body, Enter):
+            # Nobody else would ever let go of the name.
             self.release(entry.session, entry.user, entry.client, hold=False)
 
     def _forget(self, subscriber: Subscriber) -> None:
@@ -216,6 +237,13 @@ class Hub:
     def _tell_presence_now(self) -> None:
         self._telling = None
         self.tell_presence()
+
+
+def _answer(answers: dict[Subscriber, list[Applied]]) -> None:
+    """Answer who asked, and forget that they did."""
+    for author, applied in answers.items():
+        author.owner.answered(applied)
+    answers.clear()
 
 
 def _wake(subscriber: Subscriber) -> None:

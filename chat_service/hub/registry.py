@@ -7,7 +7,7 @@ that want one name the second finds the first in the map, or gone from it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, KeysView
+from collections.abc import AsyncIterator, Iterable, KeysView, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol, TypeVar
 
@@ -22,8 +22,8 @@ _Key = TypeVar("_Key")
 class Owner(Protocol):
     """The session behind a member: what the hub tells it."""
 
-    def answered(self, applied: Applied) -> None:
-        """One of its entries was applied."""
+    def answered(self, applied: Sequence[Applied]) -> None:
+        """Take what came of some of its entries, in their order."""
 
     def end(self, goodbye: Goodbye, *, drop: bool = False) -> None:
         """Say goodbye and close; `drop` what still waits to be read before it."""

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 from chat_service.core.commands import Entry, Send
+from chat_service.core.text import utf8_size
 
 MAX_PENDING = 8_192
 """Entries that wait before `room` makes senders wait, at 4 KiB of text each at most."""
@@ -24,31 +25,44 @@ class EmbeddedLog:
     def __init__(self) -> None:
         self._pending: deque[Entry] = deque()
         self._arrived = asyncio.Event()
-        self._has_room = asyncio.Event()
+        self._awaited = 1
+        self._room = asyncio.Event()
         self._idle = asyncio.Event()
-        self._has_room.set()
+        self._room.set()
         self._idle.set()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the bound on entries under way allows another."""
+        return len(self._pending) < MAX_PENDING
 
     def append(self, entry: Entry) -> None:
         """Order an entry behind all that came before."""
         self._pending.append(entry)
-        self._arrived.set()
+        if len(self._pending) >= self._awaited:
+            self._arrived.set()
         self._idle.clear()
-        if len(self._pending) >= MAX_PENDING:
-            self._has_room.clear()
+        if not self.has_room:
+            self._room.clear()
 
     async def room(self) -> None:
         """Wait until the bound on entries under way allows another."""
-        await self._has_room.wait()
+        await self._room.wait()
 
     async def follow(self) -> AsyncIterator[Sequence[Entry]]:
         """Yield what has gathered, as one batch up to the largest size."""
         while True:
             if not self._pending:
-                self._arrived.clear()
                 self._idle.set()
-                await self._arrived.wait()
+                await self.gathered(1)
             yield self._take()
+
+    async def gathered(self, count: int) -> None:
+        """Wait until so many entries are ready to be followed."""
+        if len(self._pending) < count:
+            self._awaited = count
+            self._arrived.clear()
+            await self._arrived.wait()
 
     async def idle(self) -> None:
         """Wait until everything appended so far is done with."""
@@ -62,14 +76,11 @@ class EmbeddedLog:
             if batch and size > MAX_BATCH_BYTES:
                 break
             batch.append(self._pending.popleft())
-        if len(self._pending) < MAX_PENDING:
-            self._has_room.set()
+        if self.has_room:
+            self._room.set()
         return batch
 
 
 def _size(entry: Entry) -> int:
-    """Return how many bytes of text an entry has, at most."""
-    if not isinstance(entry.body, Send):
-        return 0
-    text = entry.body.text
-    return len(text) if text.isascii() else 4 * len(text)
+    """Return how many bytes of text an entry has."""
+    return utf8_size(entry.body.text) if isinstance(entry.body, Send) else 0

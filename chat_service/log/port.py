@@ -16,6 +16,10 @@ class Log(Protocol):
     to its senders; if so, it is applied again until that succeeds.
     """
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the bound on entries under way allows another."""
+
     def append(self, entry: Entry) -> None:
         """Hand an entry over, in the order of the calls. Never waits: ask `room` first."""
 
@@ -24,6 +28,9 @@ class Log(Protocol):
 
     def follow(self) -> AsyncIterator[Sequence[Entry]]:
         """Yield batches in order. Asking for the next one says that the last is done with."""
+
+    async def gathered(self, count: int) -> None:
+        """Wait until so many entries are ready to be followed."""
 
     async def idle(self) -> None:
         """Wait until everything appended so far is done with."""

@@ -30,7 +30,7 @@ from chat_service.core.rules import (
     refused_before,
 )
 from chat_service.state import trimming
-from chat_service.wire.protobuf import encode_event
+from chat_service.wire.protobuf import MessageEncoder, encode_event
 
 _CACHED = 200_000
 """Rows that the caches hold together before they are emptied, at a hundred bytes or so each."""
@@ -43,9 +43,10 @@ _UINT64 = 1 << 64
 class _Topic:
     """A room's or conversation's row of `topics`, as this batch has it so far."""
 
-    __slots__ = ("id", "number", "seq")
+    __slots__ = ("id", "key", "number", "seq")
 
-    def __init__(self, id_: int, number: int, seq: int) -> None:
+    def __init__(self, key: Topic, id_: int, number: int, seq: int) -> None:
+        self.key = key
         self.id = id_
         self.number = number
         self.seq = seq
@@ -80,8 +81,9 @@ class StateMachine:
         self._rooms: dict[int, dict[str, int]] = {}
         self._sent: dict[tuple[int, bytes], Sent | None] = {}
         self._new_events: list[tuple[int, int, int, int, bytes]] = []
-        self._dirty_topics: set[Topic] = set()
+        self._dirty_topics: set[_Topic] = set()
         self._dirty_sent: set[tuple[int, bytes]] = set()
+        self._messages = MessageEncoder()
 
     @property
     def seq(self) -> int:
@@ -209,38 +211,41 @@ class StateMachine:
         self._holders.pop(entry.user, None)
 
     def _enrol(self, entry: Entry, change: Enrol, events: list[Durable]) -> Ack:
+        topic = self._topic(change.room)
         body = Joined(change.room, entry.user)
-        event = self._record(entry, change.room, change.identity, body, events)
+        seq = self._record(entry, topic, change.identity, body, events)
         self._db.execute(
             "INSERT INTO memberships (identity, topic, since) VALUES (?, ?, ?)",
-            (change.identity, self._topic(change.room).id, event.seq),
+            (change.identity, topic.id, seq),
         )
-        self._stays(change.identity)[change.room] = event.seq
-        return Ack(event.seq, sent_at=entry.at)
+        self._stays(change.identity)[change.room] = seq
+        return Ack(seq, sent_at=entry.at)
 
     def _withdraw(self, entry: Entry, change: Withdraw, events: list[Durable]) -> Ack:
+        topic = self._topic(change.room)
         body = Left(change.room, entry.user)
-        event = self._record(entry, change.room, change.identity, body, events)
+        seq = self._record(entry, topic, change.identity, body, events)
         since = self._stays(change.identity).pop(change.room)
         self._db.execute(
             "UPDATE memberships SET until = ? WHERE identity = ? AND topic = ? AND since = ?",
-            (event.seq, change.identity, self._topic(change.room).id, since),
+            (seq, change.identity, topic.id, since),
         )
-        return Ack(event.seq, sent_at=entry.at)
+        return Ack(seq, sent_at=entry.at)
 
     def _post(self, entry: Entry, change: Post, events: list[Durable]) -> Ack:
         send = entry.body
         assert isinstance(send, Send)  # noqa: S101  (only a Send is decided as a Post)
+        at, nonce = entry.at, send.nonce
         topic = self._topic(change.topic)
         topic.number += 1
-        message = Message(send.to, entry.user, topic.number, send.text, entry.at, send.reply_to)
-        event = self._record(entry, change.topic, change.identity, message, events)
-        if send.nonce:
+        message = Message(send.to, entry.user, topic.number, send.text, at, send.reply_to)
+        seq = self._record(entry, topic, change.identity, message, events)
+        if nonce:
             key = (change.identity, entry.client)
             refused = refused_before(send, self.last_sent(*key))
-            self._sent[key] = Sent(send.nonce, event.seq, topic.number, entry.at, refused)
+            self._sent[key] = Sent(nonce, seq, topic.number, at, refused)
             self._dirty_sent.add(key)
-        return Ack(event.seq, topic.number, send.nonce, sent_at=entry.at)
+        return Ack(seq, topic.number, nonce, sent_at=at)
 
     def _cut(self, _entry: Entry, change: Trim, _events: list[Durable]) -> None:
         self._flush_events()  # where a batch begins and ends must make no difference
@@ -257,18 +262,18 @@ class StateMachine:
     }
 
     def _record(
-        self, entry: Entry, topic: Topic, identity: int, body: DurableBody, events: list[Durable]
-    ) -> Durable:
-        """Give an event its seq and encoding, and keep it for the batch's end."""
-        self._seq += 1
-        row = self._topic(topic)
-        row.seq = self._seq
+        self, entry: Entry, topic: _Topic, identity: int, body: DurableBody, events: list[Durable]
+    ) -> int:
+        """Give an event its seq and encoding, keep it for the batch's end, and return the seq."""
+        self._seq = topic.seq = seq = self._seq + 1
         self._dirty_topics.add(topic)
-        event = Durable(self._seq, topic, identity, body, encode_event(Event(body, self._seq)))
-        number = body.number if isinstance(body, Message) else 0
-        self._new_events.append((self._seq, row.id, number, entry.at, event.frame))
-        events.append(event)
-        return event
+        if isinstance(body, Message):
+            number, frame = body.number, self._messages.encode(body, seq)
+        else:
+            number, frame = 0, encode_event(Event(body, seq))
+        self._new_events.append((seq, topic.id, number, entry.at, frame))
+        events.append(Durable(seq, topic.key, identity, body, frame))
+        return seq
 
     # Rows and their caches.
 
@@ -278,12 +283,13 @@ class StateMachine:
             found = self._one(
                 "SELECT id, number, seq FROM topics WHERE name = ?", topic_name(topic)
             )
-            row = self._topics[topic] = _Topic(*found) if found else self._make_topic(topic)
+            row = _Topic(topic, *found) if found else self._make_topic(topic)
+            self._topics[topic] = row
         return row
 
     def _make_topic(self, topic: Topic) -> _Topic:
         self._db.execute("INSERT INTO topics (name) VALUES (?)", (topic_name(topic),))
-        row = _Topic(self._db.last_insert_rowid(), 0, 0)
+        row = _Topic(topic, self._db.last_insert_rowid(), 0, 0)
         if not isinstance(topic, str):
             self._db.executemany(
                 "INSERT INTO conversations (identity, topic) VALUES (?, ?)",
@@ -316,10 +322,9 @@ class StateMachine:
     def _flush(self) -> None:
         """Write what the batch has gathered."""
         self._flush_events()
-        topics = [self._topics[topic] for topic in self._dirty_topics]
         self._db.executemany(
             "UPDATE topics SET number = ?, seq = ? WHERE id = ?",
-            [(topic.number, topic.seq, topic.id) for topic in topics],
+            [(topic.number, topic.seq, topic.id) for topic in self._dirty_topics],
         )
         self._db.executemany(
             "INSERT OR REPLACE INTO clients (identity, client, nonce, seq, number, at, refused)"

@@ -96,6 +96,10 @@ class LineCodec:
             return _encoded(text) + self.greeting()
         return _encoded(text)
 
+    def encode_replies(self, replies: Sequence[Event]) -> bytes:
+        """Render replies, each as `encode` does."""
+        return b"".join([self.encode(reply) for reply in replies])
+
     def join(self, events: Sequence[Durable]) -> bytes:
         """Render committed events, for all connections that share a key with this one."""
         room, user = self._room, self.user

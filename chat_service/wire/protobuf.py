@@ -6,14 +6,13 @@ so what is stored and shared is joined and never encoded again.
 """
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from chat.v1 import chat_pb2, commands_pb2, cursor_pb2, events_pb2
+from chat.v1 import chat_pb2, commands_pb2, events_pb2
 from chat_service.core import commands, events, limits
 from chat_service.core.commands import Command, CommandBody
 from chat_service.core.errors import InvalidCommand, Malformed, TooLarge
@@ -48,6 +47,10 @@ class ProtobufCodec:
     def encode(self, event: Event) -> bytes:
         """Encode one event as a `ServerFrame`."""
         return encode_event(event)
+
+    def encode_replies(self, replies: Sequence[Event]) -> bytes:
+        """Encode Acks and Errors as one `ServerFrame`."""
+        return encode_events(replies)
 
     def join(self, events: Sequence[Durable]) -> bytes:
         """Lay the stored frames end to end."""
@@ -115,17 +118,39 @@ _DECODERS: dict[str, Callable[[Any], CommandBody]] = {
 
 def encode_event(event: Event) -> bytes:
     """Encode an event as a `ServerFrame` of its own."""
-    body = event.body
-    if isinstance(body, events.HistoryPage):
-        return _history(event.ref, body)
-    kind, encoder = _ENCODERS[type(body)]
-    message = events_pb2.Event(ref=event.ref, seq=event.seq, **{kind: encoder(body)})
-    return frame_event(message.SerializeToString())
+    if isinstance(event.body, events.HistoryPage):
+        return _history(event.ref, event.body)
+    return encode_events((event,))
 
 
-def frame_event(encoded: bytes) -> bytes:
-    """Make an encoded `Event` the encoded `ServerFrame` that holds just it."""
-    return _EVENTS_TAG + _varint(len(encoded)) + encoded
+def encode_events(told: Sequence[Event]) -> bytes:
+    """Encode events as one `ServerFrame`; pages of history are for `encode_event`."""
+    frame = chat_pb2.ServerFrame()
+    for body, seq, ref in told:
+        event = frame.events.add()
+        event.ref = ref
+        event.seq = seq
+        kind, fill = _FILLERS[type(body)]
+        fill(getattr(event, kind), body)
+    return frame.SerializeToString()
+
+
+class MessageEncoder:
+    """Encodes messages one by one, each as `encode_event` would, at a third of the price.
+
+    It fills the same protobuf message again and again, so it is for one thread.
+    """
+
+    def __init__(self) -> None:
+        self._frame = chat_pb2.ServerFrame()
+        self._event = self._frame.events.add()
+        self._message = self._event.message
+
+    def encode(self, message: events.Message, seq: int) -> bytes:
+        """Encode a message as a `ServerFrame` of its own."""
+        self._event.seq = seq
+        _fill_message(self._message, message)
+        return self._frame.SerializeToString()
 
 
 def decode_frame(frame: bytes) -> list[Event]:
@@ -149,17 +174,8 @@ _DURABLES: dict[str, Callable[[events_pb2.Event], events.DurableBody]] = {
 }
 
 
-def _timestamp(micros: int) -> Timestamp | None:
-    if not micros:
-        return None
-    seconds, rest = divmod(micros, 1_000_000)
-    return Timestamp(seconds=seconds, nanos=rest * 1000)
-
-
-def duration(seconds: float | None) -> Duration | None:
-    """Return seconds as a protobuf Duration; None stays None, which is unset."""
-    if seconds is None:
-        return None
+def duration(seconds: float) -> Duration:
+    """Return seconds as a protobuf Duration."""
     micros = round(seconds * 1_000_000)
     return Duration(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1000)
 
@@ -175,94 +191,115 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _ack(it: events.Ack) -> events_pb2.Ack:
-    return events_pb2.Ack(
-        seq=it.seq,
-        number=it.number,
-        nonce=it.nonce,
-        duplicate=it.duplicate,
-        sent_at=_timestamp(it.sent_at),
-    )
-
-
-def _error(it: events.Error) -> events_pb2.Error:
-    code = f"ERROR_CODE_{it.code.name}"
-    return events_pb2.Error(code=code, message=it.message, retry_after=duration(it.retry_after))
-
-
-def _message(it: events.Message) -> events_pb2.Message:
-    return events_pb2.Message(
-        to=it.to,
-        sender=it.sender,
-        number=it.number,
-        text=it.text,
-        sent_at=_timestamp(it.sent_at),
-        reply_to=it.reply_to,
-    )
-
-
-def _welcome(it: events.Welcome) -> events_pb2.Welcome:
-    return events_pb2.Welcome(
-        user=it.user,
-        session_id=it.session_id,
-        cursor=cursor_pb2.Cursor(epoch=it.cursor.epoch, seq=it.cursor.seq),
-        resumed=it.resumed,
-        last_nonce=it.last_nonce,
-        rooms=it.rooms,
-        limits=events_pb2.Limits(
-            max_text_bytes=limits.MAX_TEXT_BYTES,
-            max_frame_bytes=limits.MAX_FRAME_BYTES,
-            max_backlog=limits.MAX_BACKLOG,
-            max_history=limits.MAX_HISTORY,
-            max_roster=limits.MAX_ROSTER,
-            max_rooms=limits.MAX_ROOMS,
-            presence_limit=it.presence_limit,
-        ),
-        version=it.version,
-    )
-
-
-def _roster(it: events.Roster) -> events_pb2.Roster:
-    members = [events_pb2.Member(user=m.user, online=m.online) for m in it.members]
-    return events_pb2.Roster(to=it.to, members=members, more=it.more)
-
-
 def _history(ref: int, it: events.HistoryPage) -> bytes:
     # Stored frames are fields 1 of a HistoryPage as much as of a ServerFrame: they go out as they
     # are, around them only what a page adds.
     head = events_pb2.Event(ref=ref).SerializeToString()
     tail = events_pb2.HistoryPage(to=it.to, more=it.more).SerializeToString()
     size = sum(map(len, it.frames)) + len(tail)
-    return frame_event(b"".join((head, _HISTORY_TAG, _varint(size), *it.frames, tail)))
+    page = b"".join((head, _HISTORY_TAG, _varint(size), *it.frames, tail))
+    return _EVENTS_TAG + _varint(len(page)) + page
 
 
-def _gap(it: events.Gap) -> events_pb2.Gap:
-    reason = f"GAP_REASON_{it.reason.name}"
-    return events_pb2.Gap(to=it.to, after_seq=it.after_seq, before_seq=it.before_seq, reason=reason)
+# Fields are set where they are, one by one: messages that are made of arguments are built in
+# Python and then copied, at thrice the price.
 
 
-def _goodbye(it: events.Goodbye) -> events_pb2.Goodbye:
-    return events_pb2.Goodbye(
-        reason=f"GOODBYE_REASON_{it.reason.name}",
-        message=it.message,
-        reconnect=it.reconnect,
-        retry_after=duration(it.retry_after),
-    )
+def _fill_ack(out: events_pb2.Ack, it: events.Ack) -> None:
+    out.seq = it.seq
+    out.number = it.number
+    out.nonce = it.nonce
+    out.duplicate = it.duplicate
+    _fill_timestamp(out, it.sent_at)
 
 
-_ENCODERS: dict[type[EventBody], tuple[str, Callable[[Any], Any]]] = {
-    events.Welcome: ("welcome", _welcome),
-    events.Ack: ("ack", _ack),
-    events.Error: ("error", _error),
-    events.Message: ("message", _message),
-    events.Joined: ("joined", lambda it: events_pb2.Joined(room=it.room, user=it.user)),
-    events.Left: ("left", lambda it: events_pb2.Left(room=it.room, user=it.user)),
-    events.Presence: (
-        "presence",
-        lambda it: events_pb2.Presence(user=it.user, online=it.online),
-    ),
-    events.Roster: ("roster", _roster),
-    events.Gap: ("gap", _gap),
-    events.Goodbye: ("goodbye", _goodbye),
-    events.Pong: ("pong", lambda it: events_pb2.Pong()),  # noqa: ARG005
+def _fill_message(out: events_pb2.Message, it: events.Message) -> None:
+    out.to = it.to
+    out.sender = it.sender
+    out.number = it.number
+    out.text = it.text
+    out.reply_to = it.reply_to
+    _fill_timestamp(out, it.sent_at)
+
+
+def _fill_timestamp(out: events_pb2.Ack | events_pb2.Message, micros: int) -> None:
+    if micros:
+        timestamp = out.sent_at
+        timestamp.seconds, rest = divmod(micros, 1_000_000)
+        timestamp.nanos = rest * 1000
+    else:
+        out.ClearField("sent_at")
+
+
+def _fill_error(out: events_pb2.Error, it: events.Error) -> None:
+    out.code = cast("events_pb2.ErrorCode", it.code.value)
+    out.message = it.message
+    if it.retry_after is not None:
+        out.retry_after.CopyFrom(duration(it.retry_after))
+
+
+def _fill_welcome(out: events_pb2.Welcome, it: events.Welcome) -> None:
+    out.user = it.user
+    out.session_id = it.session_id
+    out.cursor.epoch, out.cursor.seq = it.cursor
+    out.resumed = it.resumed
+    out.last_nonce = it.last_nonce
+    out.rooms.extend(it.rooms)
+    out.limits.max_text_bytes = limits.MAX_TEXT_BYTES
+    out.limits.max_frame_bytes = limits.MAX_FRAME_BYTES
+    out.limits.max_backlog = limits.MAX_BACKLOG
+    out.limits.max_history = limits.MAX_HISTORY
+    out.limits.max_roster = limits.MAX_ROSTER
+    out.limits.max_rooms = limits.MAX_ROOMS
+    out.limits.presence_limit = it.presence_limit
+    out.version = it.version
+
+
+def _fill_coming(out: events_pb2.Joined | events_pb2.Left, it: events.Joined | events.Left) -> None:
+    out.room = it.room
+    out.user = it.user
+
+
+def _fill_presence(out: events_pb2.Presence, it: events.Presence) -> None:
+    out.user = it.user
+    out.online = it.online
+
+
+def _fill_roster(out: events_pb2.Roster, it: events.Roster) -> None:
+    out.to = it.to
+    out.members.extend([events_pb2.Member(user=m.user, online=m.online) for m in it.members])
+    out.more = it.more
+
+
+def _fill_gap(out: events_pb2.Gap, it: events.Gap) -> None:
+    out.to = it.to
+    out.after_seq = it.after_seq
+    out.before_seq = it.before_seq
+    out.reason = cast("events_pb2.GapReason", it.reason.value)  # the contract's own numbers
+
+
+def _fill_goodbye(out: events_pb2.Goodbye, it: events.Goodbye) -> None:
+    out.reason = cast("events_pb2.GoodbyeReason", it.reason.value)
+    out.message = it.message
+    out.reconnect = it.reconnect
+    if it.retry_after is not None:
+        out.retry_after.CopyFrom(duration(it.retry_after))
+
+
+def _fill_pong(out: events_pb2.Pong, _it: events.Pong) -> None:
+    out.SetInParent()  # there is nothing to set, but that it is there
+
+
+_FILLERS: dict[type[EventBody], tuple[str, Callable[[Any, Any], None]]] = {
+    events.Welcome: ("welcome", _fill_welcome),
+    events.Ack: ("ack", _fill_ack),
+    events.Error: ("error", _fill_error),
+    events.Message: ("message", _fill_message),
+    events.Joined: ("joined", _fill_coming),
+    events.Left: ("left", _fill_coming),
+    events.Presence: ("presence", _fill_presence),
+    events.Roster: ("roster", _fill_roster),
+    events.Gap: ("gap", _fill_gap),
+    events.Goodbye: ("goodbye", _fill_goodbye),
+    events.Pong: ("pong", _fill_pong),
 }

@@ -33,6 +33,9 @@ class Codec:
     def encode(self, event: Event) -> bytes:
         return b"+" + event.body.user.encode() if isinstance(event.body, Presence) else b"?"
 
+    def encode_replies(self, replies: Sequence[Event]) -> bytes:
+        return b"".join(self.encode(reply) for reply in replies)
+
     def join(self, events: Sequence[Durable]) -> bytes:
         self.joins += 1
         return b"".join(b"<%d>" % event.seq for event in events)
@@ -62,11 +65,12 @@ class Member:
         if hub is not None:
             hub.open(self.subscriber)
 
-    def answered(self, applied: Applied) -> None:
-        self.replies.append(applied.reply)
-        if isinstance(applied.reply, Entered) and self._hub is not None:
-            self._hub.register(self.subscriber, applied.reply, applied.entry)
-            self.subscriber.live = self.live
+    def answered(self, applied: Sequence[Applied]) -> None:
+        for entry, reply, _events in applied:
+            self.replies.append(reply)
+            if isinstance(reply, Entered) and self._hub is not None:
+                self._hub.register(self.subscriber, reply, entry)
+                self.subscriber.live = self.live
 
     def end(self, goodbye: Goodbye, *, drop: bool = False) -> None:
         self.goodbye = goodbye

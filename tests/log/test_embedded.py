@@ -105,3 +105,22 @@ async def test_what_arrives_meanwhile_keeps_it_from_being_idle() -> None:
 
 def test_entries_that_were_ordered_do_not_outlive_the_process() -> None:
     assert not EmbeddedLog.durable
+
+
+async def test_who_waits_for_entries_to_gather_waits_for_so_many() -> None:
+    log = filled(1)
+    gathered = asyncio.create_task(log.gathered(3))
+    log.append(entry(1))
+    await settle()
+    assert not gathered.done()
+    log.append(entry(2))
+    await gathered
+    await log.gathered(3)
+
+
+async def test_who_gave_up_waiting_for_more_gets_what_there_is() -> None:
+    log = filled(2)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await log.gathered(3)
+    assert [it.ref for it in await anext(log.follow())] == [0, 1]

@@ -1,0 +1,99 @@
+"""Who asks for much has to wait for it; who asks for little does not."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from chat.v1 import commands_pb2
+from chat_service.core.commands import Entry
+from chat_service.core.outcome import Applied
+from chat_service.node import Node
+from chat_service.session import MAX_UNANSWERED
+from chat_service.state.store import Store
+from tests.conftest import StartNode
+from tests.transports.conftest import Dial, Enter
+from tests.transports.lines import Lines
+from tests.transports.stream import Stream
+from tests.waiting import until
+
+FLOOD = 2 * MAX_UNANSWERED + 100
+
+
+class Gate:
+    """A disk that commits nothing until it is told to, and the batches that it was given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.opened = asyncio.Event()
+        self.batches: list[Sequence[Entry]] = []
+        apply = Store.apply
+
+        async def applied(store: Store, entries: Sequence[Entry]) -> list[Applied]:
+            self.batches.append(entries)
+            await self.opened.wait()
+            return await apply(store, entries)
+
+        monkeypatch.setattr(Store, "apply", applied)
+
+    def under_way(self, node: Node, user: str) -> int:
+        """Return how many entries of a user are in the log or in the batch at the gate."""
+        at_gate = self.batches[-1] if self.batches else ()
+        return sum(it.user == user for it in (*at_gate, *node._ledger._pending))
+
+
+@pytest.fixture
+async def node(start_node: StartNode) -> Node:
+    return await start_node(rate_commands=None, rate_bytes=None)
+
+
+async def flood_by_rpc(ann: Stream) -> None:
+    for start in range(1, FLOOD, 100):
+        texts = [str(i) for i in range(start, min(start + 100, FLOOD + 1))]
+        sends = [commands_pb2.Send(to="#lobby", text=text) for text in texts]
+        await ann.send(*(commands_pb2.Command(send=send) for send in sends))
+
+
+async def test_who_floods_over_rpc_leaves_room_in_the_batches_for_others(
+    node: Node, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = await enter(node, "ann"), await enter(node, "bob")
+    gate = Gate(monkeypatch)
+    await flood_by_rpc(ann)
+    await until(lambda: gate.under_way(node, "ann") == MAX_UNANSWERED, what="the flood")
+    asked = asyncio.create_task(bob.say("excuse me", "@ann"))
+    await until(lambda: gate.under_way(node, "bob") == 1, what="a word from bob")
+    assert gate.under_way(node, "ann") == MAX_UNANSWERED
+    gate.opened.set()
+    acked = (await asked).ack
+    assert acked.seq <= MAX_UNANSWERED + 1
+    await until(lambda: len(bob.texts) == FLOOD + 1, what="all of the flood")
+    flood = [text for text in bob.texts if text != "excuse me"]
+    assert flood == [str(i) for i in range(1, FLOOD + 1)]
+
+
+async def test_who_floods_over_tcp_leaves_room_in_the_batches_for_others(
+    node: Node, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, bob = await dial(node, "ann"), await dial(node, "bob")
+    gate = Gate(monkeypatch)
+    ann.send("".join(f"{i}\n" for i in range(1, FLOOD + 1)))
+    await until(lambda: gate.under_way(node, "ann") == MAX_UNANSWERED, what="the flood")
+    bob.send("/msg ann excuse me\n")
+    await until(lambda: gate.under_way(node, "bob") == 1, what="a word from bob")
+    assert gate.under_way(node, "ann") == MAX_UNANSWERED
+    gate.opened.set()
+    await until(lambda: bob.lines[-1] == f"ann: {FLOOD}", what="the end of the flood")
+    flood = [line for line in bob.lines if line.startswith("ann: ")]
+    assert flood == [f"ann: {i}" for i in range(1, FLOOD + 1)]
+
+
+async def test_who_hangs_up_while_its_flood_waits_is_let_go_of(
+    node: Node, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann: Lines = await dial(node, "ann")
+    gate = Gate(monkeypatch)
+    ann.send("".join(f"{i}\n" for i in range(FLOOD)))
+    await until(lambda: gate.under_way(node, "ann") == MAX_UNANSWERED, what="the flood")
+    ann.vanish()
+    gate.opened.set()
+    await until(lambda: not node.hub.registry.all(), what="the session to be gone")
