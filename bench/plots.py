@@ -13,6 +13,7 @@ from bench.scenarios.scenario import Plot
 
 _STYLES: Final = {
     "grpc": ("#0b6e4f", "o"),
+    "grpc-direct": ("#5fb49c", "P"),
     "tcp": ("#3fa34d", "s"),
     "baseline": ("#9a9a9a", "x"),
     "nats": ("#2f6fde", "^"),
@@ -24,7 +25,7 @@ _OTHER: Final = ("#000000", ".")
 
 def draw(plot: Plot, results: Sequence[Result], titles: dict[str, str], path: Path) -> bool:
     """Draw a line for each system; returns whether there was anything to draw."""
-    shown = [it for it in results if it.case.startswith(plot.case) and plot.metric in it.values]
+    shown = [it for it in results if _belongs(it, plot)]
     if len({it.x for it in shown}) < 2:
         return False
     mpl.rcParams.update({"svg.hashsalt": plot.file, "svg.fonttype": "none"})
@@ -35,6 +36,11 @@ def draw(plot: Plot, results: Sequence[Result], titles: dict[str, str], path: Pa
     _dress(axes, plot, sorted({it.x for it in shown}))
     figure.savefig(path, format="svg", metadata={"Date": None}, facecolor="white")
     return True
+
+
+def _belongs(result: Result, plot: Plot) -> bool:
+    case = result.case
+    return case.startswith(plot.case) and case.endswith(plot.end) and plot.metric in result.values
 
 
 def _line(axes: Axes, system: str, title: str, results: Sequence[Result], plot: Plot) -> None:

@@ -1,16 +1,24 @@
 """Results as text: for the terminal and for Markdown."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
-from bench.results import METRICS, Result
+from bench.results import METRICS, Metric, Result
 
 Row = Sequence[str]
+
+_COLUMNS: Final = {
+    **METRICS,
+    # What a server has said of itself, and no load has seen.
+    "loop_lag_p99_ms": Metric("loop lag p99, ms", 1),
+    "loop_lag_max_ms": Metric("loop lag max, ms", 1),
+}
 
 
 def rows(results: Sequence[Result], titles: dict[str, str]) -> list[Row]:
     """Return the head and a row for each result; `titles` are those of the systems."""
-    metrics = [key for key in METRICS if any(key in it.values for it in results)]
-    head = ["", "system", *(METRICS[key].title for key in metrics)]
+    metrics = [key for key in _COLUMNS if any(key in it.values for it in results)]
+    head = ["", "system", *(_COLUMNS[key].title for key in metrics)]
     return [head, *(_row(it, titles, metrics) for it in _by_case(results))]
 
 
@@ -47,7 +55,7 @@ def _row(result: Result, titles: dict[str, str], metrics: Iterable[str]) -> Row:
 
 def _written(result: Result, key: str) -> str:
     value = result.values.get(key)
-    return "" if value is None else f"{value:,.{METRICS[key].digits}f}"
+    return "" if value is None else f"{value:,.{_COLUMNS[key].digits}f}"
 
 
 def _aligned(cell: str, width: int, column: int) -> str:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from multiprocessing import get_context
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from bench.errors import LoadError
 from bench.load.board import Board
@@ -17,14 +17,24 @@ _LISTENING = 2
 _POLL = 0.005
 
 
-class Crew:
-    """A load on the server at an address."""
+class Door(NamedTuple):
+    """A way into a server: the system whose clients come through it, and where they connect."""
 
-    def __init__(self, system: str, address: str, lanes: int = 1) -> None:
+    system: str
+    address: str
+
+
+class Crew:
+    """A load on the server at an address. Those who are apart may have a door of their own."""
+
+    def __init__(
+        self, system: str, address: str, lanes: int = 1, apart: Door | None = None
+    ) -> None:
         context = get_context("spawn")
-        count = _LISTENING + 2
-        self.board = Board(context, count, lanes)
-        self._workers = [Worker(context, system, address, self.board, i) for i in range(count)]
+        door = Door(system, address)
+        doors = [door] * (_LISTENING + 1) + [apart or door]
+        self.board = Board(context, len(doors), lanes)
+        self._workers = [Worker(context, *door, self.board, i) for i, door in enumerate(doors)]
         *self._listening, self._sending, self._apart = self._workers
 
     def __enter__(self) -> Self:

@@ -1,13 +1,17 @@
 """One trial on one fresh server: what was delivered, how late, and at which price."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.load.crew import Crew
+from bench.load.crew import Crew, Door
 from bench.load.histogram import Histogram
 from bench.load.plan import Trial
-from bench.systems.port import System
+from bench.systems.port import SharesServer, System
+from bench.systems.process import ServerProcess
+
+_LOOP_LAG = "loop_lag_"
 
 
 @dataclass
@@ -24,6 +28,9 @@ class Measured:
 
     latencies: dict[int, Histogram]
     """Of each lane."""
+
+    loop_lag: Mapping[str, float]
+    """What the server says of its event loop, from its start to its end; empty if nothing."""
 
     @property
     def rate(self) -> float:
@@ -44,8 +51,8 @@ class Measured:
 def measure(system: System, directory: Path, trial: Trial) -> Measured:
     """Run a trial; raises LoadError if anything was lost, doubled or out of order."""
     with (
-        system.start(directory) as server,
-        Crew(system.name, server.address, trial.lanes) as crew,
+        _start(system, directory, trial) as server,
+        Crew(system.name, server.address, trial.lanes, _door(system, server, trial)) as crew,
     ):
         crew.seat(trial.seats, every=trial.every)
         crew.admit(trial.flows)
@@ -59,4 +66,20 @@ def measure(system: System, directory: Path, trial: Trial) -> Measured:
         tally = crew.tally()
         crew.stop()
     seconds, deliveries, cpu = (b - a for a, b in zip(before, after, strict=True))
-    return Measured(seconds, int(deliveries), cpu, tally.cpu - load_before, tally.latencies)
+    lag = {key: ms for key, ms in server.parting_figures().items() if key.startswith(_LOOP_LAG)}
+    return Measured(seconds, int(deliveries), cpu, tally.cpu - load_before, tally.latencies, lag)
+
+
+def _start(system: System, directory: Path, trial: Trial) -> ServerProcess:
+    if not trial.crossed:
+        return system.start(directory)
+    assert isinstance(system, SharesServer)
+    return system.start_both(directory)
+
+
+def _door(system: System, server: ServerProcess, trial: Trial) -> Door | None:
+    """Return where those who are apart get in, if not where the crowd does."""
+    if not trial.crossed:
+        return None
+    assert isinstance(system, SharesServer)
+    return Door(system.other, server.other_address)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from bench.errors import LoadError
 from bench.load.board import Board
 from bench.load.histogram import Histogram
+from bench.load.message import MARK, seq_at
 from bench.load.plan import Flow, Seat
 from bench.load.reader import Lane, Reader
 from bench.load.sender import Sender
 from bench.systems import SYSTEMS
-from bench.systems.port import Client
+from bench.systems.port import Client, with_variants
 
 _AT_ONCE = 64
 """Connections that are being made at a time."""
@@ -46,11 +47,44 @@ class _Deaf:
         """Ignore it: sending will fail."""
 
 
+class _InTurn(Reader):
+    """The ears of one who gets every so manieth message of a lane: its sender has many rooms."""
+
+    def __init__(self, seat: Seat, lane: Lane) -> None:
+        super().__init__(seat.user, lane)
+        self._turn = seat.turn
+        self._turns = seat.turns
+
+    def begin(self) -> None:
+        """Pass what comes before its first message; when everybody has their seat in the lane."""
+        self._go_on_to(self._turn, 0)
+
+    def missing(self, sent: int) -> int:
+        """Return how many of its share are yet to come; negative: too many."""
+        return len(range(self._turn, sent, self._turns)) - self.count
+
+    def _take(self, data: bytes, first: int, last: int) -> None:
+        count = data.count(MARK)
+        begin, end = seq_at(data, first), seq_at(data, last)
+        if begin != self._next or end != begin + (count - 1) * self._turns:
+            self.lane.complain(
+                f"{self.user}: {count} messages {begin}..{end} where {self._next} was due"
+            )
+        self.count += count
+        self._time(data, first, last, count)
+        # What lies between two of its messages is for others: nothing of it is missing here.
+        self._go_on_to(end + self._turns, count)
+
+    def _go_on_to(self, due: int, count: int) -> None:
+        before, self._next = self._next, due
+        self.lane.arrived(count, before, due)
+
+
 class Station:
     """The connections of one worker. Its coroutines are the commands."""
 
     def __init__(self, system: str, address: str, board: Board, worker: int) -> None:
-        self._connect = SYSTEMS[system].clients(address)
+        self._connect = with_variants(SYSTEMS.values())[system].clients(address)
         self._board = board
         self._worker = worker
         self._lanes: dict[int, Lane] = {}
@@ -62,6 +96,9 @@ class Station:
         """Connect those who listen."""
         gate = asyncio.Semaphore(_AT_ONCE)
         await asyncio.gather(*(self._seat(gate, seat, every) for seat in seats))
+        for reader in self._readers:
+            if isinstance(reader, _InTurn):
+                reader.begin()
 
     async def admit(self, flows: Iterable[Flow]) -> None:
         """Connect those who send."""
@@ -124,7 +161,7 @@ class Station:
         if seat.lane not in self._lanes:
             self._lanes[seat.lane] = Lane(self._board, self._worker, seat.lane, every)
         lane = self._lanes[seat.lane]
-        reader = Reader(seat.user, lane)
+        reader = Reader(seat.user, lane) if seat.turns == 1 else _InTurn(seat, lane)
         self._readers.append(reader)
         lane.add_seat()
         client = self._connect(reader)

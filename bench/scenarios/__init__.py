@@ -10,12 +10,14 @@ from bench.scenarios import (
     memory,
     one_message,
     paced,
+    rooms,
 )
 
 SCENARIOS: Final = {
     it.name: it
     for it in (
         fan_out.SCENARIO,
+        rooms.SCENARIO,
         paced.SCENARIO,
         ingest.SCENARIO,
         one_message.SCENARIO,

@@ -66,6 +66,8 @@ class Plot:
     x_label: str
     case: str = ""
     """Only cases that begin with this."""
+    end: str = ""
+    """Only cases that end with this."""
 
 
 @dataclass(frozen=True, slots=True)

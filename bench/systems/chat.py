@@ -10,20 +10,20 @@ from bench.systems.rpc import RpcArchive, rpc_clients
 from bench.systems.sockets import SocketClient
 from chat_service import __version__
 
+_TRANSPORTS: Final = ("grpc", "tcp")
 _OPTIONS: Final = (
     "--rate-commands", "off", "--rate-bytes", "off", "--rate-connects", "off",
-    "--log-level", "warning", "--max-sessions", "20000",
+    # "info" for what it says when it stops. None of its lines at that level comes once a message.
+    "--log-level", "info", "--log-format", "human", "--max-sessions", "20000",
     "--outbox-events", "65536", "--outbox-bytes", "64MiB",
 )  # fmt: skip
 
 
-class ChatOverRpc:
-    """chat-service over gRPC."""
+class _Chat:
+    """What does not depend on how its clients come."""
 
-    name = "grpc"
-    title = "chat-service gRPC"
-    sends_to_many_rooms = True
-    most_sessions = 10_000
+    transport: str
+    other: str
     window = WINDOW
 
     def missing(self) -> str:
@@ -36,7 +36,38 @@ class ChatOverRpc:
 
     def start(self, directory: Path) -> ServerProcess:
         """Start it on a database in the directory, durable as by default."""
-        return _start(directory, "grpc", "tcp")
+        return _start(directory, self.transport)
+
+    def start_both(self, directory: Path) -> ServerProcess:
+        """Start it with both of its transports."""
+        return _start(directory, self.transport, self.other)
+
+
+class ChatOverRpcDirect(_Chat):
+    """chat-service over gRPC without the proxy: nobody shares a connection."""
+
+    name = "grpc-direct"
+    title = "chat-service gRPC, a connection each"
+    transport = "grpc"
+    other = "tcp"
+    sends_to_many_rooms = True
+    most_sessions = 1_000
+
+    def clients(self, address: str) -> ClientFactory:
+        """Return what makes streams, each on a connection of its own."""
+        return rpc_clients(address, streams_a_channel=1)
+
+
+class ChatOverRpc(_Chat):
+    """chat-service over gRPC."""
+
+    name = "grpc"
+    title = "chat-service gRPC"
+    transport = "grpc"
+    other = "tcp"
+    sends_to_many_rooms = True
+    most_sessions = 10_000
+    variants = (ChatOverRpcDirect(),)
 
     def clients(self, address: str) -> ClientFactory:
         """Return what makes streams."""
@@ -47,26 +78,15 @@ class ChatOverRpc:
         return RpcArchive(address)
 
 
-class ChatOverTcp:
+class ChatOverTcp(_Chat):
     """chat-service over raw TCP."""
 
     name = "tcp"
     title = "chat-service TCP"
+    transport = "tcp"
+    other = "grpc"
     sends_to_many_rooms = False
     most_sessions = 10_000
-    window = WINDOW
-
-    def missing(self) -> str:
-        """Return nothing: it is here."""
-        return ""
-
-    def version(self) -> str:
-        """Return the version of the package."""
-        return __version__
-
-    def start(self, directory: Path) -> ServerProcess:
-        """Start it on a database in the directory, durable as by default."""
-        return _start(directory, "tcp", "grpc")
 
     def clients(self, address: str) -> ClientFactory:
         """Return what makes connections."""
@@ -99,9 +119,17 @@ class LineClient(SocketClient):
         await self.ask(b"/rooms\n", b"* you are in: ")
 
 
-def _start(directory: Path, on: str, off: str) -> ServerProcess:
-    command = python_module(
-        "chat_service", f"--{on}", f"{HOST}:0", f"--{off}", "off",
-        "--data", str(directory / "data"), *_OPTIONS,
-    )  # fmt: skip
-    return ServerProcess(command, directory, announced(on))
+def _start(directory: Path, transport: str, other: str = "") -> ServerProcess:
+    """Start it with one transport, or with another beside it."""
+    listening = [
+        option
+        for each in _TRANSPORTS
+        for option in (f"--{each}", f"{HOST}:0" if each in {transport, other} else "off")
+    ]
+    data = str(directory / "data")
+    return ServerProcess(
+        python_module("chat_service", *listening, "--data", data, *_OPTIONS),
+        directory,
+        announced(transport),
+        announced(other) if other else None,
+    )

@@ -1,6 +1,6 @@
 """What a system is to the scenarios: a server to start, and clients that speak to it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
@@ -70,6 +70,35 @@ class System(Protocol):
 
     def clients(self, address: str) -> ClientFactory:
         """Return what makes clients of a server, in the process and loop that calls it."""
+
+
+@runtime_checkable
+class HasVariants(Protocol):
+    """A system that is worth driving in another way too, here and there."""
+
+    @property
+    def variants(self) -> Sequence[System]:
+        """The same server with other clients."""
+
+
+def with_variants(systems: Iterable[System]) -> dict[str, System]:
+    """Return the systems by name, each followed by its variants."""
+    return {
+        it.name: it
+        for system in systems
+        for it in (system, *(system.variants if isinstance(system, HasVariants) else ()))
+    }
+
+
+@runtime_checkable
+class SharesServer(Protocol):
+    """A system whose server speaks to the clients of another system as well."""
+
+    other: str
+    """The name of that system."""
+
+    def start_both(self, directory: Path) -> ServerProcess:
+        """Start a server with an `other_address` for the other's clients."""
 
 
 class Archive(Protocol):

@@ -1,6 +1,7 @@
 """A server as a process: its start, its end, and what the kernel knows of it."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,13 +17,22 @@ HOST: Final = "127.0.0.1"
 _START_TIMEOUT: Final = 30.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
+FindAddress = Callable[[Path], str]
+"""Reads a log and returns where the server listens, empty as long as it does not."""
 
 
 class ServerProcess:
-    """A running server. `find_address` returns where it listens, empty as long as it does not."""
+    """A running server, which may listen at a second address, for clients of another kind."""
 
     def __init__(
-        self, command: Sequence[str], directory: Path, find_address: Callable[[Path], str]
+        self,
+        command: Sequence[str],
+        directory: Path,
+        find_address: FindAddress,
+        find_other: FindAddress | None = None,
     ) -> None:
         self._log = directory / "server.log"
         env = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
@@ -30,6 +40,7 @@ class ServerProcess:
             self._process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
         try:
             self.address = self._wait(find_address)
+            self.other_address = self._wait(find_other) if find_other else ""
         except BaseException:
             self.stop()
             raise
@@ -50,6 +61,12 @@ class ServerProcess:
         """Return the memory that is resident."""
         return int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]) * _PAGE
 
+    def parting_figures(self) -> dict[str, float]:
+        """Return the numbers that it has logged with the word `stopped`, once it has."""
+        words = _last_with("stopped", self._log.read_text(errors="replace"))
+        pairs = (word.split("=", 1) for word in words if "=" in word)
+        return {key: float(value) for key, value in pairs if _NUMBER.fullmatch(value)}
+
     def stop(self) -> None:
         """End the process."""
         self._process.terminate()
@@ -59,13 +76,19 @@ class ServerProcess:
             self._process.kill()
             self._process.wait()
 
-    def _wait(self, find_address: Callable[[Path], str]) -> str:
+    def _wait(self, find_address: FindAddress) -> str:
         given_up = time.monotonic() + _START_TIMEOUT
         while not (address := find_address(self._log)):
             if self._process.poll() is not None or time.monotonic() > given_up:
                 raise LoadError(f"the server did not start: {self._log.read_text()[-1000:]}")
             time.sleep(0.05)
         return address
+
+
+def _last_with(word: str, log: str) -> list[str]:
+    """Return the words of the last line that has this one."""
+    lines = (line.split() for line in reversed(log.splitlines()))
+    return next((words for words in lines if word in words), [])
 
 
 def python_module(module: str, *arguments: str) -> list[str]:
@@ -81,7 +104,7 @@ def free_port() -> int:
         return port
 
 
-def accepting(port: int) -> Callable[[Path], str]:
+def accepting(port: int) -> FindAddress:
     """Return a `find_address` for servers that are ready when their port accepts."""
 
     def find(_log: Path) -> str:
@@ -94,7 +117,7 @@ def accepting(port: int) -> Callable[[Path], str]:
     return find
 
 
-def announced(key: str) -> Callable[[Path], str]:
+def announced(key: str) -> FindAddress:
     """Return a `find_address` for servers that print `ready key=HOST:PORT`."""
 
     def find(log: Path) -> str:
