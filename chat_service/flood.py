@@ -69,17 +69,18 @@ class FloodControl:
     def connect(self, address: str) -> "Meter":
         """Count a connect and return the meter of its session; raises RateLimited."""
         now = self.clock()
-        _take(1, now, (self._connects.of(address, now),), "too many connections from your address")
-        commands = [_own(self.rates.commands, now), self._commands_from.of(address, now)]
-        octets = [_own(self.rates.bytes, now), self._bytes_from.of(address, now)]
+        connects = _limits(self._connects.of(address, now))
+        _take(1, now, connects, "too many connections from your address")
+        commands = _limits(_own(self.rates.commands, now), self._commands_from.of(address, now))
+        octets = _limits(_own(self.rates.bytes, now), self._bytes_from.of(address, now))
         return Meter(self, commands, octets)
 
     def login(self, meter: "Meter", user: str) -> None:
         """Count a session's claim to a name; raises RateLimited."""
         now = self.clock()
-        _take(1, now, (self._logins.of(user, now),), "too many connections of this user")
-        meter.commands.append(self._commands.of(user, now))
-        meter.octets.append(self._bytes.of(user, now))
+        _take(1, now, _limits(self._logins.of(user, now)), "too many connections of this user")
+        meter.commands += _limits(self._commands.of(user, now))
+        meter.octets += _limits(self._bytes.of(user, now))
 
 
 class Meter:
@@ -90,8 +91,8 @@ class Meter:
     def __init__(
         self,
         control: FloodControl,
-        commands: list[TokenBucket | None],
-        octets: list[TokenBucket | None],
+        commands: list[TokenBucket],
+        octets: list[TokenBucket],
     ) -> None:
         self._clock = control.clock
         self._patience = TokenBucket(PATIENCE, control.clock())
@@ -100,7 +101,8 @@ class Meter:
 
     def command(self) -> None:
         """Count a command; raises RateLimited."""
-        _take(1, self._clock(), self.commands, "too many commands")
+        if self.commands:
+            _take(1, self._clock(), self.commands, "too many commands")
 
     def received(self, count: int) -> None:
         """Count bytes; raises RateLimited."""
@@ -115,15 +117,20 @@ def _own(rate: Rate | None, now: float) -> TokenBucket | None:
     return None if rate is None else TokenBucket(rate, now)
 
 
+def _limits(*buckets: TokenBucket | None) -> list[TokenBucket]:
+    """Return the buckets that there are."""
+    return [bucket for bucket in buckets if bucket is not None]
+
+
 def _take(
     amount: float,
     now: float,
-    buckets: Sequence[TokenBucket | None],
+    buckets: Sequence[TokenBucket],
     what: str,
 ) -> None:
     for taken, bucket in enumerate(buckets):
-        if bucket is not None and (wait := bucket.take(amount, now)) > 0:
+        if (wait := bucket.take(amount, now)) > 0:
             # What one is refused costs nothing, least of all to those who share a bucket.
-            for other in filter(None, buckets[:taken]):
+            for other in buckets[:taken]:
                 other.give_back(amount)
             raise RateLimited(f"{what}: slow down", retry_after=wait)

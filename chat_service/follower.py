@@ -1,13 +1,14 @@
 """The one path: follow the log, apply each batch, fan it out.
 
-Pace. One write to a stream costs tens of microseconds whatever it carries. A fan-out that took long
-has therefore to pay off: after it the follower waits for as long again, and then for more to
-gather, up to three times as long, unless enough has. Whatever arrives meanwhile makes the next
-batch larger, not later. An idle server has no such debt, so a single message waits for nothing.
+Pace. One write to a stream costs tens of microseconds whatever it carries, so a fan-out has to pay
+off. While little is said the follower rests after each, for several times as long as it took, and
+what comes meanwhile makes the next batch larger, not later. Once enough has gathered it goes on;
+and where plenty has, it has the next batch committed while it still delivers the last. An idle
+server has no such debt: a single message waits for nothing.
 """
 
 import asyncio
-import contextlib
+import time
 from collections.abc import Sequence
 
 from chat_service.core.commands import Entry
@@ -20,18 +21,22 @@ from chat_service.state.store import Store
 
 _log = get("follower")
 
-_LEAST_REST = 1.0
-_MOST_REST = 3.0
-"""Between which multiples of the time that a fan-out took the next one comes."""
+_RESTS = 8.0
+"""How many times as long as a fan-out the rest after it is."""
 
-_LONGEST_REST = 0.1
+_LONGEST_REST = 0.08
 """Seconds that a message waits for others at most."""
 
 _NEGLIGIBLE = 0.001
-"""Seconds of a fan-out that nobody notices."""
+"""Seconds of a fan-out that need no rest."""
 
 _ENOUGH = 64
-"""Entries that pay for a fan-out: half a microsecond of the price of a write for each."""
+"""Entries that pay for a fan-out: each bears half a microsecond of the price of a write."""
+
+_COMMIT_PRICE = 20e-6
+"""Seconds that an entry costs until it is committed. Where its share of a fan-out is no more than
+that, there is little to be gained by waiting for others.
+"""
 
 
 class Follower:
@@ -44,20 +49,46 @@ class Follower:
 
     async def run(self) -> None:
         """Follow the log until cancelled; raises what leaves the state unsound."""
-        clock = asyncio.get_running_loop().time
-        async for batch in self._log.follow():
-            applied = await self._apply(batch)
-            started = clock()
-            await self._hub.wake(self._hub.fan_out(applied))
-            await self._rest(clock() - started)
+        applying: asyncio.Task[list[Applied]] | None = None
+        debt = 0.0
+        try:
+            while True:
+                if applying is None:
+                    await self._log.gathered(1)
+                    applying = self._apply_next()
+                applied = await applying
+                applying = self._apply_next() if self._log.ready >= plenty(debt) else None
+                debt = await self._deliver(applied)
+                if applying is None:
+                    await self._rest(debt)
+        finally:
+            if applying is not None:
+                applying.cancel()
+
+    async def _deliver(self, applied: Sequence[Applied]) -> float:
+        """Fan a batch out; returns the seconds of this thread's time that it took."""
+        started = time.thread_time()
+        await self._hub.wake(self._hub.fan_out(applied))
+        self._log.done(len(applied))
+        return time.thread_time() - started
 
     async def _rest(self, debt: float) -> None:
-        least, more = rests(debt)
-        await asyncio.sleep(least)
-        if more:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(more):
-                    await self._log.gathered(_ENOUGH)
+        """Wait until the next fan-out pays off, the last one having taken so many seconds."""
+        for_plenty, for_enough = rests(debt)
+        if for_plenty and not await self._gathers(plenty(debt), for_plenty):
+            await self._gathers(_ENOUGH, for_enough)
+
+    async def _gathers(self, count: int, within: float) -> bool:
+        """Wait for so many entries, and tell whether they came in so many seconds."""
+        try:
+            async with asyncio.timeout(within):
+                await self._log.gathered(count)
+        except TimeoutError:
+            return False
+        return True
+
+    def _apply_next(self) -> asyncio.Task[list[Applied]]:
+        return asyncio.create_task(self._apply(self._log.take()), name="apply")
 
     async def _apply(self, batch: Sequence[Entry]) -> list[Applied]:
         while True:
@@ -67,16 +98,22 @@ class Follower:
                 _log.error("cannot commit", entries=len(batch), reason=str(refusal))
                 if not self._log.durable:
                     self._hub.refuse(batch, refusal)
+                    self._log.done(len(batch))
                     return []
                 await asyncio.sleep(refusal.retry_after or 1.0)
 
 
-def rests(debt: float) -> tuple[float, float]:
-    """Return the seconds to rest after a fan-out that took `debt`: in any case, and then at most.
+def plenty(debt: float) -> int:
+    """Return for how many entries a fan-out that takes `debt` seconds is cheap."""
+    return max(_ENOUGH, int(debt / _COMMIT_PRICE))
 
-    None where there is no debt to speak of.
+
+def rests(debt: float) -> tuple[float, float]:
+    """Return how long to rest after a fan-out that took `debt`, all in seconds.
+
+    First until plenty has gathered, and then until enough has.
     """
     if debt < _NEGLIGIBLE:
         return 0.0, 0.0
-    least = min(debt * _LEAST_REST, _LONGEST_REST)
-    return least, min(debt * _MOST_REST, _LONGEST_REST) - least
+    first = min(debt, _LONGEST_REST)
+    return first, min(_RESTS * debt, _LONGEST_REST) - first

@@ -75,7 +75,7 @@ _log = get("session")
 COMMIT_TIMEOUT = 10.0
 """Seconds in which what a client asked has to be answered before it is let go."""
 
-MAX_UNANSWERED = 512
+MAX_UNANSWERED = 1024
 """Entries of one session that are under way before it is not read any further: whoever floods
 fills the batches that others' entries come behind only so far, and pays for an fsync all the same.
 """
@@ -192,6 +192,9 @@ class Session:
             await asyncio.gather(self._catching_up, return_exceptions=True)
         self._hub.leave(self._member, hold=expected_back and not self._transient)
         _log.debug("closed", session=self.id, user=self._member.user, lost=expected_back)
+        # Without these, what was held would stay until the garbage collector finds the circles.
+        self.on_end = self.outbox.on_ready = None
+        del self._member.owner
 
     # What the hub tells.
 

@@ -14,6 +14,8 @@ from bench.systems.port import System
 _ROOM = "#lobby"
 """Where everybody is without joining: ten thousand joins are told to ten thousand each."""
 _TIMES = 10
+_APART = 0.5
+"""Seconds between two messages: each comes to a server that is idle."""
 _SETTLE = 3.0
 """Seconds in which what the connecting has stirred up may settle."""
 
@@ -44,6 +46,7 @@ def _one(bench: Bench, system: System, readers: int) -> Mapping[str, float]:
         crew.admit([Flow("sender", (_ROOM,))])
         time.sleep(_SETTLE)
         for _ in range(_TIMES):
+            time.sleep(_APART)
             crew.reset()
             crew.send_one(readers)
             latencies = crew.tally().latencies[0]
@@ -61,8 +64,8 @@ def _one(bench: Bench, system: System, readers: int) -> Mapping[str, float]:
 SCENARIO = Scenario(
     "one-message",
     "One message to many",
-    f"A message of 100 bytes to a room of so many sessions, {_TIMES} times: the time until half of"
-    " them have it, and until the last has it (medians, and the worst). They"
+    f"A message of 100 bytes to a room of so many sessions, {_TIMES} times, half a second apart:"
+    " the time until half of them have it, and until the last has it (medians, and the worst). They"
     " connected, 128 at a time, at the rate in the last column.",
     _run,
 )

@@ -77,6 +77,11 @@ class Outbox:
 
     def take(self) -> bytes:
         """Return the next bytes to write, up to about WRITE_BYTES; empty if nothing waits."""
+        if len(self._blobs) == 1:
+            blob, _ = self._blobs.popleft()
+            self._events = self._bytes = 0
+            self._make_room()
+            return blob
         blobs: list[bytes] = []
         size = 0
         while self._blobs and (not blobs or size + len(self._blobs[0][0]) <= WRITE_BYTES):

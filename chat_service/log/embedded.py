@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from chat_service.core.commands import Entry, Send
 from chat_service.core.text import utf8_size
@@ -24,51 +24,43 @@ class EmbeddedLog:
 
     def __init__(self) -> None:
         self._pending: deque[Entry] = deque()
-        self._arrived = asyncio.Event()
+        self._under_way = 0
+        """Entries that were taken and are not done with."""
         self._awaited = 1
-        self._room = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._room.set()
-        self._idle.set()
+        self._arrived = asyncio.Event()
+        self._moved = asyncio.Event()
+        """Set when entries were taken or are done with."""
 
     @property
     def has_room(self) -> bool:
         """Whether the bound on entries under way allows another."""
         return len(self._pending) < MAX_PENDING
 
+    @property
+    def ready(self) -> int:
+        """How many entries are ready to be taken."""
+        return len(self._pending)
+
     def append(self, entry: Entry) -> None:
         """Order an entry behind all that came before."""
         self._pending.append(entry)
         if len(self._pending) >= self._awaited:
             self._arrived.set()
-        self._idle.clear()
-        if not self.has_room:
-            self._room.clear()
 
     async def room(self) -> None:
         """Wait until the bound on entries under way allows another."""
-        await self._room.wait()
-
-    async def follow(self) -> AsyncIterator[Sequence[Entry]]:
-        """Yield what has gathered, as one batch up to the largest size."""
-        while True:
-            if not self._pending:
-                self._idle.set()
-                await self.gathered(1)
-            yield self._take()
+        while not self.has_room:
+            await self._next_move()
 
     async def gathered(self, count: int) -> None:
-        """Wait until so many entries are ready to be followed."""
+        """Wait until so many entries are ready to be taken."""
         if len(self._pending) < count:
             self._awaited = count
             self._arrived.clear()
             await self._arrived.wait()
 
-    async def idle(self) -> None:
-        """Wait until everything appended so far is done with."""
-        await self._idle.wait()
-
-    def _take(self) -> Sequence[Entry]:
+    def take(self) -> Sequence[Entry]:
+        """Return what has gathered, as one batch up to the largest size."""
         batch: list[Entry] = []
         size = 0
         while self._pending and len(batch) < MAX_BATCH:
@@ -76,9 +68,23 @@ class EmbeddedLog:
             if batch and size > MAX_BATCH_BYTES:
                 break
             batch.append(self._pending.popleft())
-        if self.has_room:
-            self._room.set()
+        self._under_way += len(batch)
+        self._moved.set()
         return batch
+
+    def done(self, count: int) -> None:
+        """Say that so many of the entries taken are done with."""
+        self._under_way -= count
+        self._moved.set()
+
+    async def idle(self) -> None:
+        """Wait until everything appended so far is done with."""
+        while self._pending or self._under_way:
+            await self._next_move()
+
+    async def _next_move(self) -> None:
+        self._moved.clear()
+        await self._moved.wait()
 
 
 def _size(entry: Entry) -> int:

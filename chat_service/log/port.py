@@ -1,13 +1,13 @@
 """What a log is to the rest of the house."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from chat_service.core.commands import Entry
 
 
 class Log(Protocol):
-    """Orders entries. What it orders, `follow` yields, here and on every other node."""
+    """Orders entries. What it orders is there to `take`, here and on every other node."""
 
     durable: bool
     """Whether an entry that was ordered outlives a failure to apply it.
@@ -20,17 +20,24 @@ class Log(Protocol):
     def has_room(self) -> bool:
         """Whether the bound on entries under way allows another."""
 
+    @property
+    def ready(self) -> int:
+        """How many entries are ready to be taken."""
+
     def append(self, entry: Entry) -> None:
         """Hand an entry over, in the order of the calls. Never waits: ask `room` first."""
 
     async def room(self) -> None:
         """Wait until the bound on entries under way allows another."""
 
-    def follow(self) -> AsyncIterator[Sequence[Entry]]:
-        """Yield batches in order. Asking for the next one says that the last is done with."""
-
     async def gathered(self, count: int) -> None:
-        """Wait until so many entries are ready to be followed."""
+        """Wait until so many entries are ready to be taken."""
+
+    def take(self) -> Sequence[Entry]:
+        """Return the next batch, of bounded size; empty if nothing is ready."""
+
+    def done(self, count: int) -> None:
+        """Say that so many of the entries taken are done with: told or refused to all concerned."""
 
     async def idle(self) -> None:
         """Wait until everything appended so far is done with."""

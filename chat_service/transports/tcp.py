@@ -167,6 +167,7 @@ class _Connection(asyncio.Protocol):
         finally:
             self._connections.discard(self)
             self._transport.abort()
+            self.task = None  # which holds this connection, as its coroutine is a method
 
     async def _execute(self, session: Session) -> None:
         while not session.ended and not self._closed.done():

@@ -69,12 +69,11 @@ def decode_commands(data: bytes) -> list[Received]:
         frame = chat_pb2.ClientFrame.FromString(data)
     except DecodeError:
         raise Malformed("the frame is not a chat.v1.ClientFrame") from None
-    # Unknown fields are rare: one comparison a frame finds out whether there are any.
+    # Unknown fields are rare: two looks at a frame's size find out whether there were any.
     size = frame.ByteSize()
-    known = chat_pb2.ClientFrame()
-    known.CopyFrom(frame)
-    known.DiscardUnknownFields()
-    if known.ByteSize() != size:
+    frame.DiscardUnknownFields()
+    if frame.ByteSize() != size:
+        frame = chat_pb2.ClientFrame.FromString(data)
         return [_decode_strictly(command) for command in frame.commands]
     return [_decode(command) for command in frame.commands]
 

@@ -6,7 +6,7 @@ import pytest
 
 from chat_service.core.commands import Entry, Send
 from chat_service.log import embedded
-from chat_service.log.embedded import MAX_BATCH, MAX_PENDING, EmbeddedLog
+from chat_service.log.embedded import MAX_BATCH, MAX_BATCH_BYTES, MAX_PENDING, EmbeddedLog
 
 
 def entry(number: int) -> Entry:
@@ -28,38 +28,49 @@ async def settle() -> None:
 
 async def test_what_was_appended_comes_out_in_order_and_in_bounded_batches() -> None:
     log = filled(2 * MAX_BATCH + 1)
-    follow = log.follow()
-    batches = [await anext(follow) for _ in range(3)]
+    batches = [log.take() for _ in range(3)]
     assert [len(batch) for batch in batches] == [MAX_BATCH, MAX_BATCH, 1]
     assert [it.ref for batch in batches for it in batch] == list(range(2 * MAX_BATCH + 1))
 
 
+async def test_a_batch_has_no_more_text_than_a_reader_can_take_at_once() -> None:
+    log = EmbeddedLog()
+    texts = ["x" * 4096, "é" * 2048] * (MAX_BATCH_BYTES // 4096)
+    for text in texts:
+        log.append(Entry("s", 0, "ann", b"", 0, Send("#lobby", text)))
+    assert [len(log.take()) for _ in range(2)] == [MAX_BATCH_BYTES // 4096] * 2
+    assert not log.take()
+
+
 async def test_what_arrives_during_a_batch_is_the_next_batch() -> None:
     log = filled(1)
-    follow = log.follow()
-    await anext(follow)
+    log.take()
     log.append(entry(1))
     log.append(entry(2))
-    assert [it.ref for it in await anext(follow)] == [1, 2]
+    assert log.ready == 2
+    assert [it.ref for it in log.take()] == [1, 2]
 
 
 async def test_a_follower_waits_for_the_first_entry() -> None:
     log = EmbeddedLog()
-    batch = asyncio.ensure_future(anext(log.follow()))
+    gathered = asyncio.create_task(log.gathered(1))
     await settle()
-    assert not batch.done()
+    assert not gathered.done()
     log.append(entry(0))
-    assert [it.ref for it in await batch] == [0]
+    await gathered
+    assert [it.ref for it in log.take()] == [0]
 
 
 async def test_who_asks_for_room_waits_while_too_much_is_pending() -> None:
     log = filled(MAX_PENDING - 1)
+    assert log.has_room
     await log.room()
     log.append(entry(0))
+    assert not log.has_room
     waiting = asyncio.create_task(log.room())
     await settle()
     assert not waiting.done()
-    await anext(log.follow())
+    log.take()
     await waiting
 
 
@@ -68,36 +79,32 @@ async def test_room_is_not_there_before_the_pending_entries_are_below_the_bound(
 ) -> None:
     monkeypatch.setattr(embedded, "MAX_BATCH", 1)
     log = filled(MAX_PENDING + 1)  # appending never waits, so the bound may be passed
-    follow = log.follow()
     waiting = asyncio.create_task(log.room())
-    await anext(follow)
+    log.take()
     await settle()
     assert not waiting.done()
-    await anext(follow)
+    log.take()
     await waiting
 
 
-async def test_a_batch_is_done_with_when_the_next_one_is_asked_for() -> None:
+async def test_the_log_is_idle_when_all_that_was_taken_is_done_with() -> None:
     log = EmbeddedLog()
     await log.idle()
     log.append(entry(0))
     idle = asyncio.create_task(log.idle())
-    follow = log.follow()
-    await anext(follow)
     await settle()
     assert not idle.done()
-    following = asyncio.ensure_future(anext(follow))
+    log.done(len(log.take()))
     await idle
-    following.cancel()
 
 
 async def test_what_arrives_meanwhile_keeps_it_from_being_idle() -> None:
     log = filled(1)
-    follow = log.follow()
-    await anext(follow)
+    batch = log.take()
     log.append(entry(1))
-    await anext(follow)
     idle = asyncio.create_task(log.idle())
+    await settle()
+    log.done(len(batch))
     await settle()
     assert not idle.done()
     idle.cancel()
@@ -123,4 +130,4 @@ async def test_who_gave_up_waiting_for_more_gets_what_there_is() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await log.gathered(3)
-    assert [it.ref for it in await anext(log.follow())] == [0, 1]
+    assert [it.ref for it in log.take()] == [0, 1]

@@ -31,11 +31,31 @@ async def test_ten_thousand_visits_leave_nothing_behind(
     await _visit(node, transport, VISITS)
     await _gone(node)
     await until(lambda: _held() <= before, what=f"{_held()} to be {before}")
-    gc.collect()
+    gc.collect()  # for what grpc and asyncio leave in circles
     grown = _resident() - memory
     print(f"{transport}: tasks and descriptors {before} -> {_held()}, {grown // 1024} KiB more")
     assert grown < MEMORY_NOISE
-    assert not [it for it in gc.get_objects() if isinstance(it, Session | Outbox)]
+    assert not _left()
+
+
+@pytest.mark.parametrize("transport", ["grpc", "tcp"])
+async def test_a_session_goes_without_waiting_for_the_garbage_collector(
+    start_node: StartNode, transport: str
+) -> None:
+    node = await start_node(rate_connects=None, log_level="warning")
+    gc.collect()
+    gc.disable()
+    try:
+        await _visit(node, transport, 300)
+        await _gone(node)
+        await until(lambda: not _left(), what=f"{len(_left())} sessions and outboxes to go")
+    finally:
+        gc.enable()
+
+
+def _left() -> list[object]:
+    """Return the sessions and outboxes that are still in memory."""
+    return [it for it in gc.get_objects() if isinstance(it, Session | Outbox)]
 
 
 async def _visit(node: Node, transport: str, count: int) -> None:
