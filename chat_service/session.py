@@ -232,10 +232,17 @@ class Session:
                 await self._turn()
             if self.ended or self._hub.draining:
                 break
-            if isinstance(it, Command):
-                await self._execute_one(it)
-            else:
+            if not isinstance(it, Command):
                 self._refuse_misunderstood(*it)
+                continue
+            try:
+                if (answer := self._begin(it)) is not None:
+                    self.outbox.wake()  # it may take a while
+                    await answer
+            except HelloRequired as refusal:
+                self._break_off(it.ref, refusal, GoodbyeReason.PROTOCOL_ERROR)
+            except Refusal as refusal:
+                self._refuse(it.ref, refusal)
         self.outbox.wake()
 
     def _has_turn(self) -> bool:
@@ -270,30 +277,20 @@ class Session:
             self._refuse(it.ref if isinstance(it, Command) else it[0], refusal)
         self.outbox.wake()
 
-    async def _execute_one(self, command: Command) -> None:
+    def _begin(self, command: Command) -> Awaitable[None] | None:
+        """Do what can be done at once; returns what is left to wait for, if anything is."""
         body = command.body
         self._note_nonce(body)
-        try:
-            self._require_hello(body)
-            self._meter.command()
-            answer = _EXECUTE[type(body)](self, command.ref, body)
-            if answer is not None:
-                self.outbox.wake()  # it may take a while
-                await answer
-        except HelloRequired as refusal:
-            self._break_off(command.ref, refusal, GoodbyeReason.PROTOCOL_ERROR)
-        except Refusal as refusal:
-            self._refuse(command.ref, refusal)
+        if self._phase is Phase.NEW and not isinstance(body, Hello | Quit):
+            raise HelloRequired("say who you are first: the first command is Hello")
+        self._meter.command()
+        return _BEGIN[type(body)](self, command.ref, body)
 
     def _note_nonce(self, body: CommandBody) -> None:
         if isinstance(body, Send) and body.nonce:
             if body.nonce != self._last_nonce + 1 or not self._first_nonce:
                 self._first_nonce = body.nonce
             self._last_nonce = body.nonce
-
-    def _require_hello(self, body: CommandBody) -> None:
-        if self._phase is Phase.NEW and not isinstance(body, Hello | Quit):
-            raise HelloRequired("say who you are first: the first command is Hello")
 
     async def _enter(self, ref: int, hello: Hello) -> None:
         if self._phase is not Phase.NEW:
@@ -472,7 +469,7 @@ def _error(refusal: Refusal) -> Error:
     return Error(refusal.code, str(refusal), refusal.retry_after)
 
 
-_EXECUTE: dict[type, Callable[[Session, int, Any], Awaitable[None] | None]] = {
+_BEGIN: dict[type, Callable[[Session, int, Any], Awaitable[None] | None]] = {
     Hello: Session._enter,  # noqa: SLF001
     Send: Session._send,  # noqa: SLF001
     Join: Session._join,  # noqa: SLF001

@@ -19,12 +19,12 @@ class Board:
     def __init__(self, context: SpawnContext, workers: int, lanes: int) -> None:
         self.workers = workers
         self.lanes = lanes
-        self._delivered = context.RawArray(c_uint64, workers)
+        self._delivered = context.RawArray(c_uint64, workers * lanes)
         self._progress = context.RawArray(c_uint64, [_NOBODY] * (workers * lanes))
 
-    def deliver(self, worker: int, count: int) -> None:
-        """Count deliveries in a worker."""
-        self._delivered[worker] += count
+    def deliver(self, worker: int, lane: int, count: int) -> None:
+        """Say how many deliveries a lane had in a worker."""
+        self._delivered[worker * self.lanes + lane] = count
 
     def delivered(self) -> int:
         """Return the deliveries of all workers so far."""

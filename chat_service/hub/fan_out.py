@@ -6,7 +6,7 @@ Sessions with the same windows and the same encoding share the same bytes, which
 """
 
 from bisect import bisect_right
-from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, KeysView, Mapping, Sequence, Set
 from heapq import merge
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -94,7 +94,7 @@ class FanOut:
         ]
 
     @property
-    def touched(self) -> Iterable[Subscriber]:
+    def touched(self) -> KeysView[Subscriber]:
         """The sessions that got something."""
         return self._windows.keys()
 

@@ -14,6 +14,7 @@ from chat_service.core.events import (
     Event,
     Joined,
     Left,
+    Message,
     Presence,
 )
 from chat_service.core.limits import NAME_HOLD, PRESENCE_GRACE
@@ -28,7 +29,7 @@ _log = get("hub")
 _TELL_PRESENCE_AFTER = 0.05
 """Seconds in which changes of presence gather when no batch takes them along."""
 
-_SLICE = 128
+_SLICE = 256
 """Sessions that are written to at a time."""
 
 _EXIT_AGAIN_AFTER = 1.0
@@ -117,7 +118,10 @@ class Hub:
         for applied in batch:
             author = self.registry.get(applied.entry.session)
             for event in applied.events:
-                self._follow(fan_out, event, author)
+                self.seq = event.seq
+                fan_out.add(event, author)
+                if not isinstance(event.body, Message):
+                    self._follow(fan_out, event)
             if author is not None:
                 answers.setdefault(author, []).append(applied)
             if isinstance(applied.reply, Entered):
@@ -131,7 +135,8 @@ class Hub:
         for slow in fan_out.deliver():
             slow.owner.end(SLOW, drop=True)
         self.tell_presence()
-        return list(answered.union(fan_out.touched))
+        touched = fan_out.touched
+        return [*touched, *(author for author in answered if author not in touched)]
 
     async def wake(self, subscribers: Sequence[Subscriber]) -> None:
         """Let the transports write, and return when they have taken what there is.
@@ -184,10 +189,8 @@ class Hub:
             subscriber.outbox.put(*shared[key])
             _wake(subscriber)
 
-    def _follow(self, fan_out: FanOut, event: Durable, author: Subscriber | None) -> None:
-        """Gather an event, and let memberships follow it."""
-        self.seq = event.seq
-        fan_out.add(event, author)
+    def _follow(self, fan_out: FanOut, event: Durable) -> None:
+        """Let memberships follow an event."""
         if isinstance(event.body, Joined):
             for subscriber in self.registry.of_identity(event.identity):
                 subscriber.rooms.add(event.body.room)

@@ -169,10 +169,10 @@ class StateMachine:
         if isinstance(decision, Ack):
             return Applied(entry, decision)
         events: list[Durable] = []
-        reply: Ack | Entered = Ack()
+        reply: Ack | Entered | None = None
         for change in decision:
             reply = self._CHANGES[type(change)](self, entry, change, events) or reply
-        return Applied(entry, reply, tuple(events))
+        return Applied(entry, reply or Ack(), tuple(events))
 
     def _claim(self, entry: Entry, change: Claim, _events: list[Durable]) -> Entered:
         identity, away_since = change.identity, None

@@ -185,9 +185,10 @@ class _Connection(asyncio.Protocol):
     def _write(self) -> None:
         if self._closed.done():
             return  # the session is told of it by the task, a moment later
-        while not self._paused and len(self._outbox):
-            self._transport.write(self._outbox.take())
-        if self._outbox.finished and self._parting is None:
+        outbox = self._outbox
+        while len(outbox) and not self._paused:
+            self._transport.write(outbox.take())
+        if outbox.closed and outbox.finished and self._parting is None:
             self._part()
 
     def _part(self) -> None:

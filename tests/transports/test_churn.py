@@ -12,6 +12,7 @@ from chat_service.hub.outbox import Outbox
 from chat_service.node import Node
 from chat_service.session import Session
 from tests.conftest import StartNode
+from tests.memory import resident
 from tests.waiting import until
 
 VISITS = 10_000
@@ -27,12 +28,12 @@ async def test_ten_thousand_visits_leave_nothing_behind(
     await _visit(node, transport, VISITS // 5)  # caches, threads and the allocator warm up
     await _gone(node)
     before = _held()
-    memory = _resident()
+    memory = resident()
     await _visit(node, transport, VISITS)
     await _gone(node)
     await until(lambda: _held() <= before, what=f"{_held()} to be {before}")
     gc.collect()  # for what grpc and asyncio leave in circles
-    grown = _resident() - memory
+    grown = resident() - memory
     print(f"{transport}: tasks and descriptors {before} -> {_held()}, {grown // 1024} KiB more")
     assert grown < MEMORY_NOISE
     assert not _left()
@@ -80,8 +81,3 @@ async def _gone(node: Node) -> None:
 def _held() -> tuple[int, int]:
     """Return how many tasks and file descriptors there are."""
     return len(asyncio.all_tasks()), len(list(Path("/proc/self/fd").iterdir()))
-
-
-def _resident() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096

@@ -19,11 +19,13 @@ from chat_service.core.events import Event, EventBody, GapReason, GoodbyeReason
 from chat_service.core.outcome import Durable
 from chat_service.wire.port import Codec
 from chat_service.wire.protobuf import (
+    MessageEncoder,
     ProtobufCodec,
     decode_commands,
     decode_frame,
     encode_event,
 )
+from tests.memory import resident
 
 UINT32 = st.integers(0, 2**32 - 1)
 UINT64 = st.integers(0, 2**64 - 1)
@@ -147,6 +149,33 @@ def test_a_client_reads_an_event_as_it_was_meant(body: EventBody, seq: int, ref:
             "max_rooms": limits.MAX_ROOMS,
         }
     assert data == expected
+
+
+@given(st.lists(st.tuples(MESSAGES, UINT64), max_size=100))
+def test_one_encoder_for_many_messages_leaves_nothing_of_one_in_the_next(
+    said: list[tuple[events.Message, int]],
+) -> None:
+    encoder = MessageEncoder()
+    for message, seq in said:
+        assert encoder.encode(message, seq) == encode_event(Event(message, seq))
+
+
+def test_one_encoder_for_many_messages_keeps_none_of_them_in_memory() -> None:
+    encoder = MessageEncoder()
+    message = events.Message("#lobby", "ann", 1, "x" * limits.MAX_TEXT_BYTES, 1)
+    encoder.encode(message, 1)
+    before = resident()
+    for seq in range(20_000):
+        encoder.encode(message, seq)
+    assert resident() - before < 20_000 * limits.MAX_TEXT_BYTES / 4
+
+
+@given(st.lists(st.tuples(EPHEMERAL, UINT64), max_size=20))
+def test_replies_in_one_frame_are_the_replies_in_a_frame_each(
+    replies: list[tuple[EventBody, int]],
+) -> None:
+    told = [Event(body, ref=ref) for body, ref in replies]
+    assert ProtobufCodec().encode_replies(told) == b"".join(map(encode_event, told))
 
 
 def test_what_is_not_known_is_unset_and_not_zero() -> None:
