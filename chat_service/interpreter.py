@@ -3,7 +3,6 @@
 import contextlib
 import gc
 import os
-import sys
 import threading
 from typing import Final
 
@@ -13,12 +12,9 @@ the young; so many of these looks for one at those which have outlived it; and s
 one at everything, which with ten thousand sessions takes a third of a second.
 """
 
-_SWITCH_INTERVAL: Final = 0.001
-"""Seconds for which the thread that applies may keep the loop waiting, or the other way round."""
-
 
 def tune() -> None:
-    """Fit the garbage collector and the switching of threads to a server that is about to serve.
+    """Fit the garbage collector and the scheduler to a server that is about to serve.
 
     Neither messages nor sessions leave circles behind: looking for them finds none, and takes the
     longer the more sessions there are.
@@ -26,7 +22,6 @@ def tune() -> None:
     gc.collect()
     gc.freeze()  # what the imports have made is there for good
     gc.set_threshold(*_THRESHOLDS)
-    sys.setswitchinterval(_SWITCH_INTERVAL)
     let_poll_patiently()
 
 

@@ -5,6 +5,7 @@ waits for its turn is at most that much longer.
 """
 
 import asyncio
+import time
 from collections import deque
 from typing import Final
 
@@ -32,11 +33,10 @@ class LoopLag:
 
     async def run(self) -> None:
         """Take samples until cancelled."""
-        clock = asyncio.get_running_loop().time
         while True:
-            due = clock() + EVERY
+            due = time.monotonic() + EVERY  # the loop's own time stands still while it is busy
             await asyncio.sleep(EVERY)
-            self.add(max(0.0, clock() - due))
+            self.add(max(0.0, time.monotonic() - due))
 
     def add(self, lag: float) -> None:
         """Note a sample, in seconds."""

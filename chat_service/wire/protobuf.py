@@ -129,8 +129,10 @@ def encode_events(told: Sequence[Event]) -> bytes:
     frame = chat_pb2.ServerFrame()
     for body, seq, ref in told:
         event = frame.events.add()
-        event.ref = ref
-        event.seq = seq
+        if ref:
+            event.ref = ref
+        if seq:
+            event.seq = seq
         kind, fill = _FILLERS[type(body)]
         fill(getattr(event, kind), body)
     return frame.SerializeToString()
@@ -219,7 +221,8 @@ def _fill_ack(out: events_pb2.Ack, it: events.Ack) -> None:
     out.seq = it.seq
     out.number = it.number
     out.nonce = it.nonce
-    out.duplicate = it.duplicate
+    if it.duplicate:
+        out.duplicate = True
     _fill_timestamp(out, it.sent_at)
 
 
