@@ -8,6 +8,7 @@ server has no such debt: a single message waits for nothing.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -31,7 +32,10 @@ _NEGLIGIBLE = 0.001
 """Seconds of a fan-out that need no rest."""
 
 _ENOUGH = 64
-"""Entries that pay for a fan-out: each bears half a microsecond of the price of a write."""
+_PLENTY = 512
+"""How many entries pay for a fan-out at least, and at most: of the 28 microseconds of a write each
+bears half of one, or a twentieth.
+"""
 
 _COMMIT_PRICE = 20e-6
 """Seconds that an entry costs until it is committed. Where its share of a fan-out is no more than
@@ -57,16 +61,21 @@ class Follower:
                     await self._log.gathered(1)
                     applying = self._apply_next()
                 applied = await applying
-                applying = self._apply_next() if self._log.ready >= plenty(debt) else None
+                applying = self._apply_next() if self._log.has_gathered(plenty(debt)) else None
                 debt = await self._deliver(applied)
                 if applying is None:
                     await self._rest(debt)
         finally:
             if applying is not None:
                 applying.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await applying  # which may have failed before
 
     async def _deliver(self, applied: Sequence[Applied]) -> float:
-        """Fan a batch out; returns the seconds of this thread's time that it took."""
+        """Fan a batch out; returns the seconds of this thread's time that passed meanwhile.
+
+        Most of it goes into writing. What else the loop did between the slices counts as well.
+        """
         started = time.thread_time()
         await self._hub.wake(self._hub.fan_out(applied))
         self._log.done(len(applied))
@@ -105,7 +114,7 @@ class Follower:
 
 def plenty(debt: float) -> int:
     """Return for how many entries a fan-out that takes `debt` seconds is cheap."""
-    return max(_ENOUGH, int(debt / _COMMIT_PRICE))
+    return min(max(_ENOUGH, int(debt / _COMMIT_PRICE)), _PLENTY)
 
 
 def rests(debt: float) -> tuple[float, float]:

@@ -33,6 +33,6 @@ def let_poll_patiently() -> None:
     done without.
     """
     for thread in threading.enumerate():
-        if "_poll_wrapper" in thread.name and hasattr(os, "SCHED_BATCH"):
+        if "_poll_wrapper" in thread.name and thread.native_id and hasattr(os, "SCHED_BATCH"):
             with contextlib.suppress(OSError):
-                os.sched_setscheduler(thread.native_id or 0, os.SCHED_BATCH, os.sched_param(0))
+                os.sched_setscheduler(thread.native_id, os.SCHED_BATCH, os.sched_param(0))

@@ -13,7 +13,8 @@ ENDED means that the last event is in the outbox; the transport flushes it and c
 import asyncio
 import hashlib
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -39,6 +40,7 @@ from chat_service.core.commands import (
     Who,
 )
 from chat_service.core.errors import (
+    ErrorCode,
     HelloRequired,
     InvalidCommand,
     InvalidText,
@@ -114,7 +116,7 @@ class Session:
         self.outbox = outbox
         self.goodbye: Goodbye | None = None
         """Why it ended; None while it has not, or if the client just left."""
-        self.refusal: Refusal | None = None
+        self.error: ErrorCode | None = None
         """What the client did wrong, if it ended by that."""
         self.on_end: Callable[[], None] | None = None
         """Called when the last event is in the outbox."""
@@ -228,8 +230,10 @@ class Session:
 
     async def _execute(self, received: Sequence[Received]) -> None:
         for it in received:
-            if not self._has_turn():
-                await self._turn()
+            if self.outbox.past_half:
+                # Replies to one large frame must not fill the outbox of a client that does read.
+                self.outbox.wake()
+                await self.outbox.room()
             if self.ended or self._hub.draining:
                 break
             if not isinstance(it, Command):
@@ -244,24 +248,6 @@ class Session:
             except Refusal as refusal:
                 self._refuse(it.ref, refusal)
         self.outbox.wake()
-
-    def _has_turn(self) -> bool:
-        """Tell whether this session may have another command executed now."""
-        return (
-            self._unanswered < MAX_UNANSWERED
-            and self._ledger.has_room
-            # Replies to one large frame must not fill the outbox of a client that does read.
-            and not self.outbox.past_half
-        )
-
-    async def _turn(self) -> None:
-        """Wait until this session may have another command executed, or has ended."""
-        self.outbox.wake()
-        while not (self.ended or self._has_turn()):
-            if self._unanswered >= MAX_UNANSWERED:
-                await self._answered_but_for(MAX_UNANSWERED // 2)
-            await self._ledger.room()
-            await self.outbox.room()
 
     def _refuse_misunderstood(self, ref: int, refusal: Refusal) -> None:
         try:
@@ -313,7 +299,7 @@ class Session:
         resume = self._hello.resume
         return resume.seq if resume is not None and resume.epoch == self._archive.epoch else None
 
-    def _send(self, ref: int, send: Send) -> None:
+    def _send(self, ref: int, send: Send) -> Awaitable[None] | None:
         to = parse_address(send.to)
         text = send.text
         if not text or text.isspace():
@@ -321,13 +307,13 @@ class Session:
         if utf8_size(text) > limits.MAX_TEXT_BYTES:
             raise InvalidText(f"a text has at most {limits.MAX_TEXT_BYTES} bytes")
         since = self._first_nonce if send.nonce else 0
-        self._append(ref, self._member.user, Send(to, text, send.nonce, send.reply_to, since))
+        return self._submit(ref, Send(to, text, send.nonce, send.reply_to, since))
 
-    def _join(self, ref: int, join: Join) -> None:
-        self._append(ref, self._member.user, Join(parse_room(join.room)))
+    def _join(self, ref: int, join: Join) -> Awaitable[None] | None:
+        return self._submit(ref, Join(parse_room(join.room)))
 
-    def _leave(self, ref: int, leave: Leave) -> None:
-        self._append(ref, self._member.user, Leave(parse_room(leave.room)))
+    def _leave(self, ref: int, leave: Leave) -> Awaitable[None] | None:
+        return self._submit(ref, Leave(parse_room(leave.room)))
 
     async def _who(self, ref: int, who: Who) -> None:
         await self._all_answered()
@@ -347,7 +333,8 @@ class Session:
         page = await self._archive.history(
             self._member.identity,
             parse_address(history.to),
-            before_seq=history.before_seq,
+            # What is committed and not told yet comes by itself, a moment later.
+            before_seq=min(history.before_seq or self._hub.seq + 1, self._hub.seq + 1),
             limit=min(history.limit or limits.MAX_HISTORY, limits.MAX_HISTORY),
         )
         self._put(Event(page, ref=ref))
@@ -360,19 +347,40 @@ class Session:
         await self._all_answered()
         self.end(Goodbye(GoodbyeReason.LEFT, "bye"))
 
+    def _submit(self, ref: int, body: EntryBody) -> Awaitable[None] | None:
+        """Append at once where there is room for it; if not, return the wait for that."""
+        if self._unanswered < MAX_UNANSWERED and self._ledger.has_room:
+            self._append(ref, self._member.user, body)
+            return None
+        return self._submit_later(ref, body)
+
+    async def _submit_later(self, ref: int, body: EntryBody) -> None:
+        async with _in_time():
+            await self._answered_but_for(MAX_UNANSWERED - 1)
+            if not self._ledger.has_room:
+                await self._room_or_end()
+        if not (self.ended or self._hub.draining):
+            self._append(ref, self._member.user, body)
+
+    async def _room_or_end(self) -> None:
+        """Wait until the log has room for an entry, or the session has ended."""
+        ended = self._answered_but_for(-1)  # which happens in no other way
+        waits = [asyncio.ensure_future(wait) for wait in (self._ledger.room(), ended)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
     def _append(self, ref: int, user: str, body: EntryBody) -> None:
         self._unanswered += 1
         entry = Entry(self.id, ref, user, self._client, self._now(), body)
         self._ledger.append(entry)
 
     async def _all_answered(self) -> None:
-        if not self._unanswered:
-            return
-        try:
-            async with asyncio.timeout(COMMIT_TIMEOUT):
+        if self._unanswered:
+            async with _in_time():
                 await self._answered_but_for(0)
-        except TimeoutError:
-            raise Unavailable("the server is too slow now", retry_after=1.0) from None
 
     async def _answered_but_for(self, count: int) -> None:
         """Wait until no more than so many entries are unanswered, or the session has ended."""
@@ -429,7 +437,7 @@ class Session:
 
     def _put_replies(self, replies: list[Event]) -> None:
         """Queue replies as one blob and empty the list."""
-        if replies and not self.outbox.put(self._codec.encode_replies(replies), len(replies)):
+        if replies and not self.outbox.put(*self._codec.encode_replies(replies)):
             self.end(SLOW, drop=True)
         replies.clear()
 
@@ -443,7 +451,7 @@ class Session:
             self._put(Event(_error(refusal), ref=ref))
 
     def _break_off(self, ref: int, refusal: Refusal, reason: GoodbyeReason) -> None:
-        self.refusal = refusal
+        self.error = refusal.code  # the refusal itself would keep this session, by its traceback
         self._put(Event(_error(refusal), ref=ref))
         again = refusal.retry_after
         self.end(Goodbye(reason, str(refusal), reconnect=again is not None, retry_after=again))
@@ -463,6 +471,16 @@ class Session:
         self.outbox.close(last)
         if self.on_end is not None:
             self.on_end()
+
+
+@asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
+    """Give what is waited for as long as a commit may take; raises Unavailable."""
+    try:
+        async with asyncio.timeout(COMMIT_TIMEOUT):
+            yield
+    except TimeoutError:
+        raise Unavailable("the server is too slow now", retry_after=1.0) from None
 
 
 def _error(refusal: Refusal) -> Error:

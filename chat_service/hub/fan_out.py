@@ -6,7 +6,7 @@ Sessions with the same windows and the same encoding share the same bytes, which
 """
 
 from bisect import bisect_right
-from collections.abc import Hashable, Iterable, KeysView, Mapping, Sequence, Set
+from collections.abc import Collection, Hashable, KeysView, Mapping, Sequence, Set
 from heapq import merge
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -75,9 +75,10 @@ class FanOut:
 
         The outboxes are not woken yet.
         """
-        for topic, run in self._runs.items():
+        audiences = [(self._audience(topic), topic, run) for topic, run in self._runs.items()]
+        for audience, topic, run in sorted(audiences, key=_size):
             whole = (_whole(topic, run),)
-            for subscriber in self._audience(topic):
+            for subscriber in audience:
                 if not subscriber.live:
                     continue
                 if self._since or self._joined:
@@ -95,10 +96,10 @@ class FanOut:
 
     @property
     def touched(self) -> KeysView[Subscriber]:
-        """The sessions that got something."""
+        """The sessions that got something, those of small audiences first."""
         return self._windows.keys()
 
-    def _audience(self, topic: Topic) -> Iterable[Subscriber]:
+    def _audience(self, topic: Topic) -> Collection[Subscriber]:
         if isinstance(topic, str):
             return self._rooms.get(topic, ())
         return {s for identity in topic for s in self._registry.of_identity(identity)}
@@ -130,6 +131,10 @@ class FanOut:
     def _events(self, windows: Sequence[Window]) -> Sequence[Durable]:
         parts = [self._runs[topic][start:stop] for topic, start, stop, _ in windows]
         return parts[0] if len(parts) == 1 else list(merge(*parts, key=_by_seq))
+
+
+def _size(gathered: tuple[Collection[Subscriber], Topic, list[Durable]]) -> int:
+    return len(gathered[0])
 
 
 def _whole(topic: Topic, run: Sequence[Durable]) -> Window:

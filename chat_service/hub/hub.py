@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Hashable, Sequence
 
 from chat_service.core.address import LOBBY
-from chat_service.core.commands import Enter, Entry, Exit
+from chat_service.core.commands import Entry, Exit
 from chat_service.core.errors import Unavailable
 from chat_service.core.events import (
     FAILED,
@@ -127,7 +127,7 @@ class Hub:
             if isinstance(applied.reply, Entered):
                 # At once, since what follows may concern the one who has come, and in this order,
                 # since the older session of a client, which ends here, is owed its answers.
-                self._let_in(fan_out, applied, author)
+                self._let_in(fan_out, applied.entry, applied.reply, author)
                 answered.update(answers)
                 _answer(answers)
         answered.update(answers)
@@ -135,8 +135,8 @@ class Hub:
         for slow in fan_out.deliver():
             slow.owner.end(SLOW, drop=True)
         self.tell_presence()
-        touched = fan_out.touched
-        return [*touched, *(author for author in answered if author not in touched)]
+        # Who asked comes first, behind them the members of the smallest rooms.
+        return [*answered, *(member for member in fan_out.touched if member not in answered)]
 
     async def wake(self, subscribers: Sequence[Subscriber]) -> None:
         """Let the transports write, and return when they have taken what there is.
@@ -203,13 +203,13 @@ class Hub:
                 subscriber.rooms.discard(event.body.room)
                 self._drop_from_room(subscriber, event.body.room)
 
-    def _let_in(self, fan_out: FanOut, applied: Applied, author: Subscriber | None) -> None:
+    def _let_in(
+        self, fan_out: FanOut, entry: Entry, entered: Entered, author: Subscriber | None
+    ) -> None:
         """Let a session see only what follows; if it has gone meanwhile, let go of its name."""
-        entry, reply = applied.entry, applied.reply
-        if author is not None and isinstance(reply, Entered):
-            fan_out.entered(author, reply.seq)
-        elif isinstance(entry.body, Enter):
-            # Nobody else would ever let go of the name.
+        if author is not None:
+            fan_out.entered(author, entered.seq)
+        else:  # nobody else would ever let go of the name
             self.release(entry.session, entry.user, entry.client, hold=False)
 
     def _forget(self, subscriber: Subscriber) -> None:

@@ -24,7 +24,8 @@ class EmbeddedLog:
 
     def __init__(self) -> None:
         self._pending: deque[Entry] = deque()
-        self._under_way = 0
+        self._pending_bytes = 0
+        self._taken = 0
         """Entries that were taken and are not done with."""
         self._awaited = 1
         self._arrived = asyncio.Event()
@@ -33,28 +34,28 @@ class EmbeddedLog:
 
     @property
     def has_room(self) -> bool:
-        """Whether the bound on entries under way allows another."""
+        """Whether the bound on entries that wait to be taken allows another."""
         return len(self._pending) < MAX_PENDING
-
-    @property
-    def ready(self) -> int:
-        """How many entries are ready to be taken."""
-        return len(self._pending)
 
     def append(self, entry: Entry) -> None:
         """Order an entry behind all that came before."""
         self._pending.append(entry)
-        if len(self._pending) >= self._awaited:
+        self._pending_bytes += _size(entry)
+        if self.has_gathered(self._awaited):
             self._arrived.set()
 
     async def room(self) -> None:
-        """Wait until the bound on entries under way allows another."""
+        """Wait until the bound on entries that wait to be taken allows another."""
         while not self.has_room:
             await self._next_move()
 
+    def has_gathered(self, count: int) -> bool:
+        """Tell whether so many entries are ready to be taken, or a full batch is."""
+        return len(self._pending) >= min(count, MAX_BATCH) or self._pending_bytes > MAX_BATCH_BYTES
+
     async def gathered(self, count: int) -> None:
-        """Wait until so many entries are ready to be taken."""
-        if len(self._pending) < count:
+        """Wait until so many entries are ready to be taken, or a full batch is."""
+        if not self.has_gathered(count):
             self._awaited = count
             self._arrived.clear()
             await self._arrived.wait()
@@ -62,24 +63,26 @@ class EmbeddedLog:
     def take(self) -> Sequence[Entry]:
         """Return what has gathered, as one batch up to the largest size."""
         batch: list[Entry] = []
-        size = 0
+        room = MAX_BATCH_BYTES
         while self._pending and len(batch) < MAX_BATCH:
-            size += _size(self._pending[0])
-            if batch and size > MAX_BATCH_BYTES:
+            size = _size(self._pending[0])
+            if batch and size > room:
                 break
+            room -= size
             batch.append(self._pending.popleft())
-        self._under_way += len(batch)
+        self._pending_bytes -= MAX_BATCH_BYTES - room
+        self._taken += len(batch)
         self._moved.set()
         return batch
 
     def done(self, count: int) -> None:
         """Say that so many of the entries taken are done with."""
-        self._under_way -= count
+        self._taken -= count
         self._moved.set()
 
     async def idle(self) -> None:
         """Wait until everything appended so far is done with."""
-        while self._pending or self._under_way:
+        while self._pending or self._taken:
             await self._next_move()
 
     async def _next_move(self) -> None:

@@ -18,20 +18,19 @@ class Log(Protocol):
 
     @property
     def has_room(self) -> bool:
-        """Whether the bound on entries under way allows another."""
-
-    @property
-    def ready(self) -> int:
-        """How many entries are ready to be taken."""
+        """Whether the bound on entries that wait to be taken allows another."""
 
     def append(self, entry: Entry) -> None:
         """Hand an entry over, in the order of the calls. Never waits: ask `room` first."""
 
     async def room(self) -> None:
-        """Wait until the bound on entries under way allows another."""
+        """Wait until the bound on entries that wait to be taken allows another."""
+
+    def has_gathered(self, count: int) -> bool:
+        """Tell whether so many entries are ready to be taken, or a full batch is."""
 
     async def gathered(self, count: int) -> None:
-        """Wait until so many entries are ready to be taken."""
+        """Wait until so many entries are ready to be taken, or a full batch is."""
 
     def take(self) -> Sequence[Entry]:
         """Return the next batch, of bounded size; empty if nothing is ready."""

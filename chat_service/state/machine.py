@@ -7,7 +7,6 @@ read often is kept in caches, which a failed transaction empties; what a batch c
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from itertools import chain
 from typing import Any
 
 import apsw
@@ -36,18 +35,6 @@ from chat_service.wire.protobuf import MessageEncoder, encode_event
 _CACHED = 200_000
 """Rows that the caches hold together before they are emptied, at a hundred bytes or so each."""
 
-
-# Each step of SQLite lets go of the interpreter and has to get it back from a loop that is busy:
-# rows that go in one by one can wait a millisecond each.
-_INSERTS = [
-    (
-        rows,
-        "INSERT INTO events (seq, topic, number, at, frame) VALUES"
-        + ",".join(["(?,?,?,?,?)"] * rows),
-    )
-    for rows in (128, 16, 1)
-]
-"""How many events a statement inserts, the most first."""
 
 _UINT64 = 1 << 64
 """Nonces are below this; SQLite's integers are signed, so those from half of it on wrap around."""
@@ -326,14 +313,11 @@ class StateMachine:
         return self._db.execute(sql, bindings).fetchone()
 
     def _flush_events(self) -> None:
-        rows = self._new_events
-        start = 0
-        for size, sql in _INSERTS:
-            while len(rows) - start >= size:
-                stop = start + size
-                self._db.execute(sql, tuple(chain.from_iterable(rows[start:stop])))
-                start = stop
-        rows.clear()
+        self._db.executemany(
+            "INSERT INTO events (seq, topic, number, at, frame) VALUES (?, ?, ?, ?, ?)",
+            self._new_events,
+        )
+        self._new_events.clear()
 
     def _flush(self) -> None:
         """Write what the batch has gathered."""

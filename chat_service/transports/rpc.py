@@ -125,8 +125,10 @@ class RpcTransport:
             session.end(FAILED)
         finally:
             await session.close()
+        error, goodbye = session.error, session.goodbye
+        del session
         with self._reception.outlived():
-            await _end_stream(context, session.refusal, session.goodbye)
+            await _end_stream(context, error, goodbye)
 
 
 async def _serve(session: Session, context: Context) -> None:
@@ -165,15 +167,15 @@ async def _turn_away(context: Context, refusal: Refusal) -> None:
     error = Error(refusal.code, str(refusal), refusal.retry_after)
     goodbye = Goodbye(GoodbyeReason.REFUSED, str(refusal), True, refusal.retry_after)
     await context.write(codec.encode(Event(error)) + codec.encode(Event(goodbye)))
-    await _end_stream(context, refusal, goodbye)
+    await _end_stream(context, refusal.code, goodbye)
 
 
-async def _end_stream(context: Context, refusal: Refusal | None, goodbye: Goodbye | None) -> None:
+async def _end_stream(context: Context, error: ErrorCode | None, goodbye: Goodbye | None) -> None:
     """End the stream with the status that fits its goodbye, and with rich details."""
     if goodbye is None or goodbye.reason is GoodbyeReason.LEFT:
         return
-    code = _GOODBYE_STATUS[goodbye.reason] if refusal is None else _ERROR_STATUS[refusal.code]
-    reason = goodbye.reason.name if refusal is None else refusal.code.name
+    code = _GOODBYE_STATUS[goodbye.reason] if error is None else _ERROR_STATUS[error]
+    reason = goodbye.reason.name if error is None else error.name
     details = [_packed(ErrorInfo(reason=reason, domain="chat.v1"))]
     if goodbye.retry_after is not None:
         details.append(_packed(RetryInfo(retry_delay=duration(goodbye.retry_after))))
@@ -182,10 +184,20 @@ async def _end_stream(context: Context, refusal: Refusal | None, goodbye: Goodby
     )
     try:
         await context.abort(status.code, status.details, status.trailing_metadata)
-    except grpc.aio.AbortError:
+    except grpc.aio.AbortError as aborted:
+        _forget_traceback(aborted)
         raise
     except Exception as failure:  # the client has gone meanwhile
         _log.debug("nobody took the status", code=status.code.name, reason=str(failure))
+
+
+def _forget_traceback(aborted: grpc.aio.AbortError) -> None:
+    """Break the circle of an error that its stream keeps, and frames that keep the stream.
+
+    The garbage collector would find it, but that looks at what is old only rarely.
+    """
+    if (task := asyncio.current_task()) is not None:
+        task.add_done_callback(lambda _: aborted.with_traceback(None))
 
 
 def _packed(detail: Any) -> AnyMessage:

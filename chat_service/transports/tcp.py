@@ -188,7 +188,7 @@ class _Connection(asyncio.Protocol):
         outbox = self._outbox
         while len(outbox) and not self._paused:
             self._transport.write(outbox.take())
-        if outbox.closed and outbox.finished and self._parting is None:
+        if outbox.finished and self._parting is None:
             self._part()
 
     def _part(self) -> None:

@@ -96,9 +96,10 @@ class LineCodec:
             return _encoded(text) + self.greeting()
         return _encoded(text)
 
-    def encode_replies(self, replies: Sequence[Event]) -> bytes:
-        """Render replies, each as `encode` does."""
-        return b"".join([self.encode(reply) for reply in replies])
+    def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
+        """Render Acks, most of which are not shown."""
+        shown = [line for reply in replies if (line := self.encode(reply))]
+        return b"".join(shown), len(shown)
 
     def join(self, events: Sequence[Durable]) -> bytes:
         """Render committed events, for all connections that share a key with this one."""

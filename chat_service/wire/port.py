@@ -37,8 +37,8 @@ class Codec(Protocol):
     def encode(self, event: Event) -> bytes:
         """Encode an event that is this connection's alone."""
 
-    def encode_replies(self, replies: Sequence[Event]) -> bytes:
-        """Encode Acks and Errors in their order, as one blob."""
+    def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
+        """Encode Acks in their order; returns one blob, and how many of them it shows."""
 
     def join(self, events: Sequence[Durable]) -> bytes:
         """Encode committed events, in their order."""

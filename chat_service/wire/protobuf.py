@@ -50,9 +50,9 @@ class ProtobufCodec:
         """Encode one event as a `ServerFrame`."""
         return encode_event(event)
 
-    def encode_replies(self, replies: Sequence[Event]) -> bytes:
-        """Encode Acks and Errors as one `ServerFrame`."""
-        return encode_events(replies)
+    def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
+        """Encode Acks as one `ServerFrame`."""
+        return encode_events(replies), len(replies)
 
     def join(self, events: Sequence[Durable]) -> bytes:
         """Lay the stored frames end to end."""
@@ -145,21 +145,20 @@ class MessageEncoder:
     """
 
     def __init__(self) -> None:
-        self._used = 0
         self._renew()
 
     def encode(self, message: events.Message, seq: int) -> bytes:
         """Encode a message as a `ServerFrame` of its own."""
-        self._used += 1
-        if self._used > _REUSED:
+        if self._used == _REUSED:
             self._renew()
+        self._used += 1
         self._event.seq = seq
         _fill_message(self._message, message)
         return self._frame.SerializeToString()
 
     def _renew(self) -> None:
         # What was set before is kept in memory until the whole message goes.
-        self._used = 1
+        self._used = 0
         self._frame = chat_pb2.ServerFrame()
         self._event = self._frame.events.add()
         self._message = self._event.message

@@ -170,7 +170,7 @@ async def test_a_node_stops_in_time_though_the_database_is_held(
     with held(tmp_path / "data", "BEGIN IMMEDIATE"):
         send = commands_pb2.Send(to="#lobby", text="unanswered")
         await ann.send(commands_pb2.Command(ref=9, send=send))
-        await until(lambda: node._ledger._under_way > 0)
+        await until(lambda: node._ledger._taken > 0)
         started = time.monotonic()
         await node.stop()
         assert time.monotonic() - started < 6

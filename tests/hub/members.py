@@ -33,8 +33,8 @@ class Codec:
     def encode(self, event: Event) -> bytes:
         return b"+" + event.body.user.encode() if isinstance(event.body, Presence) else b"?"
 
-    def encode_replies(self, replies: Sequence[Event]) -> bytes:
-        return b"".join(self.encode(reply) for reply in replies)
+    def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
+        return b"".join(self.encode(reply) for reply in replies), len(replies)
 
     def join(self, events: Sequence[Durable]) -> bytes:
         self.joins += 1

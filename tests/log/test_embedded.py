@@ -47,7 +47,8 @@ async def test_what_arrives_during_a_batch_is_the_next_batch() -> None:
     log.take()
     log.append(entry(1))
     log.append(entry(2))
-    assert log.ready == 2
+    assert log.has_gathered(2)
+    assert not log.has_gathered(3)
     assert [it.ref for it in log.take()] == [1, 2]
 
 
@@ -131,3 +132,21 @@ async def test_who_gave_up_waiting_for_more_gets_what_there_is() -> None:
         async with asyncio.timeout(0):
             await log.gathered(3)
     assert [it.ref for it in log.take()] == [0, 1]
+
+
+async def test_a_full_batch_has_gathered_whatever_its_number() -> None:
+    log = EmbeddedLog()
+    text = "x" * 4096
+    for _ in range(MAX_BATCH_BYTES // len(text)):
+        log.append(Entry("s", 0, "ann", b"", 0, Send("#lobby", text)))
+    gathered = asyncio.create_task(log.gathered(MAX_BATCH))
+    await settle()
+    assert not gathered.done()
+    log.append(Entry("s", 0, "ann", b"", 0, Send("#lobby", text)))
+    await gathered
+    log.take()
+    assert not log.has_gathered(2), "one entry is left"
+
+
+async def test_no_more_is_waited_for_than_a_batch_can_hold() -> None:
+    await filled(MAX_BATCH).gathered(10 * MAX_BATCH)

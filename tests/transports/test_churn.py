@@ -13,6 +13,7 @@ from chat_service.node import Node
 from chat_service.session import Session
 from tests.conftest import StartNode
 from tests.memory import resident
+from tests.transports.conftest import OpenStream
 from tests.waiting import until
 
 VISITS = 10_000
@@ -52,6 +53,29 @@ async def test_a_session_goes_without_waiting_for_the_garbage_collector(
         await until(lambda: not _left(), what=f"{len(_left())} sessions and outboxes to go")
     finally:
         gc.enable()
+
+
+async def test_a_stream_that_was_told_goodbye_goes_without_the_garbage_collector(
+    start_node: StartNode, open_stream: OpenStream
+) -> None:
+    node = await start_node(rate_connects=None, log_level="warning")
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            stream = await open_stream(node).enter("ann", "the same")  # each supersedes the last
+            assert (await open_stream(node).hello("!", "x")).HasField("error")
+        await stream.half_close()
+        await _gone(node)
+        await until(lambda: not _left(), what=f"{len(_left())} sessions and outboxes to go")
+        await until(lambda: not _contexts(), what=f"{len(_contexts())} streams to go")
+    finally:
+        gc.enable()
+
+
+def _contexts() -> list[object]:
+    """Return grpc's side of the streams that are still in memory."""
+    return [it for it in gc.get_objects() if type(it).__name__ == "_ServicerContext"]
 
 
 def _left() -> list[object]:

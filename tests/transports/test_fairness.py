@@ -5,14 +5,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from chat.v1 import commands_pb2
+from chat.v1 import commands_pb2, events_pb2
+from chat_service import session as sessions
+from chat_service.core import limits
 from chat_service.core.commands import Entry
 from chat_service.core.outcome import Applied
+from chat_service.log import embedded
 from chat_service.node import Node
 from chat_service.session import MAX_UNANSWERED
 from chat_service.state.store import Store
 from tests.conftest import StartNode
-from tests.transports.conftest import Dial, Enter
+from tests.transports.conftest import Dial, Enter, OpenStream
 from tests.transports.lines import Lines
 from tests.transports.stream import Stream
 from tests.waiting import until
@@ -97,3 +100,67 @@ async def test_who_hangs_up_while_its_flood_waits_is_let_go_of(
     ann.vanish()
     gate.opened.set()
     await until(lambda: not node.hub.registry.all(), what="the session to be gone")
+
+
+async def test_while_the_log_is_full_others_ask_and_come_in(
+    node: Node, enter: Enter, open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "MAX_PENDING", 10)
+    monkeypatch.setattr(limits, "HELLO_TIMEOUT", 0.2)
+    ann, bob = await enter(node, "ann"), await enter(node, "bob")
+    gate = Gate(monkeypatch)
+    await flood_by_rpc(ann)
+    await until(lambda: not node._ledger.has_room, what="a full log")
+    page = await bob.ask(history=commands_pb2.History(to="#lobby"))
+    assert page.HasField("history")
+    zoe = asyncio.create_task(open_stream(node).hello("zoe", "z"))
+    await until(lambda: gate.under_way(node, "zoe") == 1, what="zoe at the door")
+    await asyncio.sleep(0.3)  # longer than she had to say hello, which she has
+    gate.opened.set()
+    assert (await zoe).HasField("welcome")
+
+
+async def test_who_waits_too_long_for_room_is_told_to_come_back(
+    node: Node, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "MAX_PENDING", 10)
+    monkeypatch.setattr(sessions, "COMMIT_TIMEOUT", 0.3)
+    ann, bob = await enter(node, "ann"), await enter(node, "bob")
+    gate = Gate(monkeypatch)
+    await flood_by_rpc(ann)
+    await until(lambda: not node._ledger.has_room, what="a full log")
+    refused = await bob.say("excuse me")
+    assert refused.error.code == events_pb2.ERROR_CODE_UNAVAILABLE
+    assert refused.error.HasField("retry_after")
+    gate.opened.set()
+    await until(lambda: "1" in bob.texts, what="what was accepted")
+    assert "excuse me" not in bob.texts
+
+
+@pytest.mark.parametrize("transport", ["grpc", "tcp"])
+async def test_a_node_stops_in_time_though_its_log_is_full(
+    start_node: StartNode,
+    enter: Enter,
+    dial: Dial,
+    transport: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(embedded, "MAX_PENDING", 10)
+    node = await start_node(rate_commands=None, rate_bytes=None, shutdown_deadline=1)
+    ann = await (enter(node, "ann") if transport == "grpc" else dial(node, "ann"))
+    Gate(monkeypatch)  # which never opens
+    if isinstance(ann, Stream):
+        await flood_by_rpc(ann)
+    else:
+        ann.send("".join(f"{i}\n" for i in range(FLOOD)))
+    await until(lambda: not node._ledger.has_room, what="a full log")
+    await asyncio.wait_for(node.stop(), 5)
+
+
+async def test_what_a_client_is_not_shown_takes_no_place_in_its_outbox(
+    start_node: StartNode, dial: Dial
+) -> None:
+    node = await start_node(rate_commands=None, rate_bytes=None, outbox_events=64)
+    ann = await dial(node, "ann")
+    ann.send("".join(f"{i}\n" for i in range(500)) + "/join #dev\n")
+    await ann.hears("* you are in #dev now")

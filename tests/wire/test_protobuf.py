@@ -175,7 +175,7 @@ def test_replies_in_one_frame_are_the_replies_in_a_frame_each(
     replies: list[tuple[EventBody, int]],
 ) -> None:
     told = [Event(body, ref=ref) for body, ref in replies]
-    assert ProtobufCodec().encode_replies(told) == b"".join(map(encode_event, told))
+    assert ProtobufCodec().encode_replies(told) == (b"".join(map(encode_event, told)), len(told))
 
 
 def test_what_is_not_known_is_unset_and_not_zero() -> None:
