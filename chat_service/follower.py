@@ -32,7 +32,7 @@ _NEGLIGIBLE = 0.001
 """Seconds of a fan-out that need no rest."""
 
 _ENOUGH = 64
-_PLENTY = 512
+_PLENTY = 1_024
 """How many entries pay for a fan-out at least, and at most: of the 28 microseconds of a write each
 bears half of one, or a twentieth.
 """

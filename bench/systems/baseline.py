@@ -15,6 +15,7 @@ class Baseline:
     title = "plain grpc.aio chat"
     sends_to_many_rooms = True
     most_sessions = 1_000
+    most_rooms = 1_000
     # It writes one message at a time however many wait, so more in flight would only wait longer.
     window = 2 * FRAME
 

@@ -52,6 +52,7 @@ class ChatOverRpcDirect(_Chat):
     other = "tcp"
     sends_to_many_rooms = True
     most_sessions = 1_000
+    most_rooms = 1_000
 
     def clients(self, address: str) -> ClientFactory:
         """Return what makes streams, each on a connection of its own."""
@@ -67,6 +68,7 @@ class ChatOverRpc(_Chat):
     other = "tcp"
     sends_to_many_rooms = True
     most_sessions = 10_000
+    most_rooms = 1_000
     variants = (ChatOverRpcDirect(),)
 
     def clients(self, address: str) -> ClientFactory:
@@ -87,6 +89,7 @@ class ChatOverTcp(_Chat):
     other = "grpc"
     sends_to_many_rooms = False
     most_sessions = 10_000
+    most_rooms = 1_000
 
     def clients(self, address: str) -> ClientFactory:
         """Return what makes connections."""

@@ -50,6 +50,7 @@ class NgIrcd:
     sends_to_many_rooms = True
     # A join is told to all members and answered with all of their names: n² of both.
     most_sessions = 1_000
+    most_rooms = 10  # with more, a crowd does not get in within a minute
     window = WINDOW
 
     def missing(self) -> str:

@@ -42,6 +42,7 @@ class Mosquitto:
     title = "Mosquitto QoS 0"
     sends_to_many_rooms = True
     most_sessions = 10_000
+    most_rooms = 1_000
     # It writes one message at a time however many wait, so more in flight would only wait longer.
     window = 8 * FRAME
 

@@ -35,6 +35,7 @@ class Nats:
     title = "nats-server core"
     sends_to_many_rooms = True
     most_sessions = 10_000
+    most_rooms = 1_000
     window = WINDOW
 
     def missing(self) -> str:

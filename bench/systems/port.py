@@ -56,6 +56,8 @@ class System(Protocol):
     """Whether one connection can send to rooms in turn."""
     most_sessions: int
     """How many sessions it is asked to hold at most."""
+    most_rooms: int
+    """Over how many rooms its readers are spread at most."""
     window: int
     """Messages in flight from a sender in a hurry, at most: more would not make it faster."""
 
