@@ -21,7 +21,7 @@ def conditions(systems: Sequence[System], work: Path) -> dict[str, str]:
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "revision": _revision(),
-        "machine": f"{_processor()}, {_memory_gib():.0f} GiB, Linux {platform.release()}",
+        "machine": f"{_processor()}, {_memory_gib():.0f} GiB, Linux {_kernel()}",
         "cores": f"{cores} cores shared by server and load generator",
         "disk": f"{_commit_ms(work):.2f} ms for a write of 4 KiB with fdatasync (median)",
         "TCP": f"loopback, congestion control {_congestion_control()}",
@@ -37,6 +37,10 @@ def _processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def _kernel() -> str:
+    return platform.release().partition("-")[0]  # what a distribution adds says little
 
 
 def _memory_gib() -> float:
