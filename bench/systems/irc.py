@@ -1,18 +1,9 @@
 """ngIRCd, in raw IRC (RFC 2812)."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Final
 
-from bench.systems.port import WINDOW, ClientFactory
-from bench.systems.process import (
-    HOST,
-    ServerProcess,
-    accepting,
-    executable,
-    first_line,
-    free_port,
-)
+from bench.systems.peer import Peer
 from bench.systems.sockets import SocketClient
 
 # No limits, no penalties for fast senders, and no probes in the middle of a measurement.
@@ -42,39 +33,6 @@ _ROOMS_A_LINE: Final = 30
 """A line has 512 bytes at most."""
 
 
-class NgIrcd:
-    """ngIRCd from the system's packages."""
-
-    name = "ngircd"
-    title = "ngIRCd"
-    sends_to_many_rooms = True
-    # A join is told to all members and answered with all of their names: n² of both.
-    most_sessions = 1_000
-    most_rooms = 10  # with more, a crowd does not get in within a minute
-    window = WINDOW
-
-    def missing(self) -> str:
-        """Say what to install."""
-        return "" if executable("ngircd") else "apt-get install ngircd"
-
-    def version(self) -> str:
-        """Return what it says of itself."""
-        return first_line(executable("ngircd"), "--version")
-
-    def start(self, directory: Path) -> ServerProcess:
-        """Start it in the foreground."""
-        port = free_port()
-        config = directory / "ngircd.conf"
-        config.write_text(_CONFIG.format(host=HOST, port=port))
-        return ServerProcess(
-            [executable("ngircd"), "-n", "-f", str(config)], directory, accepting(port)
-        )
-
-    def clients(self, address: str) -> ClientFactory:
-        """Return what makes connections."""
-        return lambda ears: IrcClient(address, ears)
-
-
 class IrcClient(SocketClient):
     """A connection that has registered."""
 
@@ -97,3 +55,19 @@ class IrcClient(SocketClient):
 
 def _slices(rooms: Sequence[str]) -> Iterator[Sequence[str]]:
     return (rooms[i : i + _ROOMS_A_LINE] for i in range(0, len(rooms), _ROOMS_A_LINE))
+
+
+class NgIrcd(Peer):
+    """ngIRCd from the system's packages."""
+
+    name = "ngircd"
+    title = "ngIRCd"
+    program = "ngircd"
+    install = "apt-get install ngircd"
+    version_option = "--version"
+    options = ("-n", "-f")
+    config = _CONFIG
+    client = IrcClient
+    # A join is told to all members and answered with all of their names: n² of both.
+    most_sessions = 1_000
+    most_rooms = 10  # with more, a crowd does not get in within a minute

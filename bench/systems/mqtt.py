@@ -5,18 +5,10 @@ https://docs.oasis-open.org/mqtt/mqtt/v3.1.1/os/mqtt-v3.1.1-os.html
 
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
-from bench.systems.port import FRAME, ClientFactory
-from bench.systems.process import (
-    HOST,
-    ServerProcess,
-    accepting,
-    executable,
-    first_line,
-    free_port,
-)
+from bench.systems.peer import Peer
+from bench.systems.port import FRAME
 from bench.systems.sockets import SocketClient
 
 # By default messages are dropped when more than a thousand wait for a reader.
@@ -33,39 +25,6 @@ _CONNECT, _PUBLISH, _SUBSCRIBE = 0x10, 0x30, 0x82
 _CONNACK: Final = b"\x20\x02\x00\x00"
 _PINGREQ: Final = b"\xc0\x00"
 _PINGRESP: Final = b"\xd0\x00"
-
-
-class Mosquitto:
-    """Mosquitto from the system's packages."""
-
-    name = "mosquitto"
-    title = "Mosquitto QoS 0"
-    sends_to_many_rooms = True
-    most_sessions = 10_000
-    most_rooms = 1_000
-    # It writes one message at a time however many wait, so more in flight would only wait longer.
-    window = 8 * FRAME
-
-    def missing(self) -> str:
-        """Say what to install."""
-        return "" if executable("mosquitto") else "apt-get install mosquitto"
-
-    def version(self) -> str:
-        """Return what it says of itself."""
-        return first_line(executable("mosquitto"), "-h")
-
-    def start(self, directory: Path) -> ServerProcess:
-        """Start it."""
-        port = free_port()
-        config = directory / "mosquitto.conf"
-        config.write_text(_CONFIG.format(host=HOST, port=port))
-        return ServerProcess(
-            [executable("mosquitto"), "-c", str(config)], directory, accepting(port)
-        )
-
-    def clients(self, address: str) -> ClientFactory:
-        """Return what makes connections."""
-        return lambda ears: MqttClient(address, ears)
 
 
 class MqttClient(SocketClient):
@@ -110,3 +69,18 @@ def _packet(kind: int, body: bytes) -> bytes:
         size >>= 7
     length.append(size)
     return bytes((kind,)) + bytes(length) + body
+
+
+class Mosquitto(Peer):
+    """Mosquitto from the system's packages."""
+
+    name = "mosquitto"
+    title = "Mosquitto QoS 0"
+    program = "mosquitto"
+    install = "apt-get install mosquitto"
+    version_option = "-h"
+    options = ("-c",)
+    config = _CONFIG
+    client = MqttClient
+    # It writes one message at a time however many wait, so more in flight would only wait longer.
+    window = 8 * FRAME

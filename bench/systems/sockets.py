@@ -31,6 +31,10 @@ class SocketClient(asyncio.Protocol, ABC):
     def encode(self, to: str, text: bytes) -> bytes:
         """Return the bytes that send one message."""
 
+    @abstractmethod
+    async def settle(self) -> None:
+        """Wait for the server's word that it is done with everything sent before."""
+
     async def send(self, messages: Sequence[Message]) -> None:
         """Write all at once, and let others have the loop."""
         self.write(b"".join([self.encode(to, text) for to, text in messages]))
