@@ -34,7 +34,7 @@ _NEGLIGIBLE = 0.001
 _ENOUGH = 64
 _PLENTY = 1_024
 """How many entries pay for a fan-out at least, and at most: of the 28 microseconds of a write each
-bears half of one, or a twentieth.
+bears half of one, or a thirtieth.
 """
 
 _COMMIT_PRICE = 20e-6
