@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROTOS := $(wildcard proto/chat/v1/*.proto)
+SERVICES := $(addprefix proto/chat/v1/,accounts.proto admin.proto chat.proto)
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,7 +33,11 @@ format: $(READY) ## Lay the code out as `make lint` wants it
 
 proto: $(READY) ## Generate the code of the contract from proto/
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=proto --pyi_out=proto $(PROTOS)
-	$(BIN)/python -m grpc_tools.protoc -Iproto --grpc_python_out=proto proto/chat/v1/chat.proto
+	$(BIN)/python -m grpc_tools.protoc -Iproto --grpc_python_out=proto $(SERVICES)
+
+audit: $(READY) ## Check the dependencies for known vulnerabilities (asks pypi.org)
+	@$(BIN)/pip freeze --exclude-editable > $(VENV)/audited.txt
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement $(VENV)/audited.txt $(ARGS)
 
 bench: $(READY) ## Measure against other servers, write docs/performance.md (ARGS="--help")
 	@sh bench/install-peers.sh
@@ -52,4 +57,4 @@ $(READY): pyproject.toml
 clean: ## Remove what the other targets made, but no chat data
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help run test test-long lint format proto bench tools clean
+.PHONY: help run test test-long lint format proto audit bench tools clean

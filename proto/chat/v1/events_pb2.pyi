@@ -1,6 +1,7 @@
 import datetime
 
 from chat.v1 import cursor_pb2 as _cursor_pb2
+from chat.v1 import moderation_pb2 as _moderation_pb2
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -28,6 +29,9 @@ class ErrorCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_CODE_RATE_LIMITED: _ClassVar[ErrorCode]
     ERROR_CODE_UNAVAILABLE: _ClassVar[ErrorCode]
     ERROR_CODE_INTERNAL: _ClassVar[ErrorCode]
+    ERROR_CODE_UNAUTHENTICATED: _ClassVar[ErrorCode]
+    ERROR_CODE_PERMISSION_DENIED: _ClassVar[ErrorCode]
+    ERROR_CODE_BANNED: _ClassVar[ErrorCode]
 
 class GapReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -46,6 +50,9 @@ class GoodbyeReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     GOODBYE_REASON_RATE_LIMITED: _ClassVar[GoodbyeReason]
     GOODBYE_REASON_INTERNAL: _ClassVar[GoodbyeReason]
     GOODBYE_REASON_LEFT: _ClassVar[GoodbyeReason]
+    GOODBYE_REASON_REVOKED: _ClassVar[GoodbyeReason]
+    GOODBYE_REASON_ENDED: _ClassVar[GoodbyeReason]
+    GOODBYE_REASON_BANNED: _ClassVar[GoodbyeReason]
 ERROR_CODE_UNSPECIFIED: ErrorCode
 ERROR_CODE_MALFORMED: ErrorCode
 ERROR_CODE_INVALID_COMMAND: ErrorCode
@@ -60,6 +67,9 @@ ERROR_CODE_LIMIT_REACHED: ErrorCode
 ERROR_CODE_RATE_LIMITED: ErrorCode
 ERROR_CODE_UNAVAILABLE: ErrorCode
 ERROR_CODE_INTERNAL: ErrorCode
+ERROR_CODE_UNAUTHENTICATED: ErrorCode
+ERROR_CODE_PERMISSION_DENIED: ErrorCode
+ERROR_CODE_BANNED: ErrorCode
 GAP_REASON_UNSPECIFIED: GapReason
 GAP_REASON_EPOCH_CHANGED: GapReason
 GAP_REASON_TRIMMED: GapReason
@@ -72,9 +82,12 @@ GOODBYE_REASON_PROTOCOL_ERROR: GoodbyeReason
 GOODBYE_REASON_RATE_LIMITED: GoodbyeReason
 GOODBYE_REASON_INTERNAL: GoodbyeReason
 GOODBYE_REASON_LEFT: GoodbyeReason
+GOODBYE_REASON_REVOKED: GoodbyeReason
+GOODBYE_REASON_ENDED: GoodbyeReason
+GOODBYE_REASON_BANNED: GoodbyeReason
 
 class Event(_message.Message):
-    __slots__ = ("ref", "seq", "welcome", "ack", "error", "message", "joined", "left", "presence", "roster", "history", "gap", "goodbye", "pong")
+    __slots__ = ("ref", "seq", "welcome", "ack", "error", "message", "joined", "left", "presence", "roster", "history", "gap", "goodbye", "pong", "moderated", "announcement")
     REF_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
     WELCOME_FIELD_NUMBER: _ClassVar[int]
@@ -89,6 +102,8 @@ class Event(_message.Message):
     GAP_FIELD_NUMBER: _ClassVar[int]
     GOODBYE_FIELD_NUMBER: _ClassVar[int]
     PONG_FIELD_NUMBER: _ClassVar[int]
+    MODERATED_FIELD_NUMBER: _ClassVar[int]
+    ANNOUNCEMENT_FIELD_NUMBER: _ClassVar[int]
     ref: int
     seq: int
     welcome: Welcome
@@ -103,10 +118,12 @@ class Event(_message.Message):
     gap: Gap
     goodbye: Goodbye
     pong: Pong
-    def __init__(self, ref: _Optional[int] = ..., seq: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., joined: _Optional[_Union[Joined, _Mapping]] = ..., left: _Optional[_Union[Left, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., roster: _Optional[_Union[Roster, _Mapping]] = ..., history: _Optional[_Union[HistoryPage, _Mapping]] = ..., gap: _Optional[_Union[Gap, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ...) -> None: ...
+    moderated: Moderated
+    announcement: Announcement
+    def __init__(self, ref: _Optional[int] = ..., seq: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., joined: _Optional[_Union[Joined, _Mapping]] = ..., left: _Optional[_Union[Left, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., roster: _Optional[_Union[Roster, _Mapping]] = ..., history: _Optional[_Union[HistoryPage, _Mapping]] = ..., gap: _Optional[_Union[Gap, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., moderated: _Optional[_Union[Moderated, _Mapping]] = ..., announcement: _Optional[_Union[Announcement, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("user", "session_id", "cursor", "resumed", "last_nonce", "rooms", "limits", "version")
+    __slots__ = ("user", "session_id", "cursor", "resumed", "last_nonce", "rooms", "limits", "version", "token")
     USER_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +132,7 @@ class Welcome(_message.Message):
     ROOMS_FIELD_NUMBER: _ClassVar[int]
     LIMITS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
     user: str
     session_id: str
     cursor: _cursor_pb2.Cursor
@@ -123,7 +141,8 @@ class Welcome(_message.Message):
     rooms: _containers.RepeatedScalarFieldContainer[str]
     limits: Limits
     version: str
-    def __init__(self, user: _Optional[str] = ..., session_id: _Optional[str] = ..., cursor: _Optional[_Union[_cursor_pb2.Cursor, _Mapping]] = ..., resumed: _Optional[bool] = ..., last_nonce: _Optional[int] = ..., rooms: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., version: _Optional[str] = ...) -> None: ...
+    token: str
+    def __init__(self, user: _Optional[str] = ..., session_id: _Optional[str] = ..., cursor: _Optional[_Union[_cursor_pb2.Cursor, _Mapping]] = ..., resumed: _Optional[bool] = ..., last_nonce: _Optional[int] = ..., rooms: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., version: _Optional[str] = ..., token: _Optional[str] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("max_text_bytes", "max_frame_bytes", "max_backlog", "max_history", "max_roster", "max_rooms", "presence_limit")
@@ -199,6 +218,32 @@ class Left(_message.Message):
     user: str
     def __init__(self, room: _Optional[str] = ..., user: _Optional[str] = ...) -> None: ...
 
+class Moderated(_message.Message):
+    __slots__ = ("room", "action", "user", "by", "reason", "until")
+    ROOM_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    room: str
+    action: _moderation_pb2.ModerationAction
+    user: str
+    by: str
+    reason: str
+    until: _timestamp_pb2.Timestamp
+    def __init__(self, room: _Optional[str] = ..., action: _Optional[_Union[_moderation_pb2.ModerationAction, str]] = ..., user: _Optional[str] = ..., by: _Optional[str] = ..., reason: _Optional[str] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Announcement(_message.Message):
+    __slots__ = ("text", "by", "sent_at")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    SENT_AT_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    by: str
+    sent_at: _timestamp_pb2.Timestamp
+    def __init__(self, text: _Optional[str] = ..., by: _Optional[str] = ..., sent_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class Presence(_message.Message):
     __slots__ = ("user", "online")
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -218,12 +263,14 @@ class Roster(_message.Message):
     def __init__(self, to: _Optional[str] = ..., members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., more: _Optional[bool] = ...) -> None: ...
 
 class Member(_message.Message):
-    __slots__ = ("user", "online")
+    __slots__ = ("user", "online", "role")
     USER_FIELD_NUMBER: _ClassVar[int]
     ONLINE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
     user: str
     online: bool
-    def __init__(self, user: _Optional[str] = ..., online: _Optional[bool] = ...) -> None: ...
+    role: _moderation_pb2.Role
+    def __init__(self, user: _Optional[str] = ..., online: _Optional[bool] = ..., role: _Optional[_Union[_moderation_pb2.Role, str]] = ...) -> None: ...
 
 class HistoryPage(_message.Message):
     __slots__ = ("events", "to", "more")
