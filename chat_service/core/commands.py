@@ -7,6 +7,17 @@ carry time and identity with them, since applying one may depend on nothing else
 
 from typing import NamedTuple
 
+from chat_service.core.moderation import ModerationAction
+
+
+class Secret(str):
+    """A password or token, which no `repr` shows."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
 
 class Cursor(NamedTuple):
     """All that a client needs to resume."""
@@ -16,12 +27,14 @@ class Cursor(NamedTuple):
 
 
 class Hello(NamedTuple):
-    """Opens the session."""
+    """Opens the session; the password or the token proves the name."""
 
     user: str
     client_id: str = ""
     resume: Cursor | None = None
     backlog: int = 0
+    password: Secret | None = None
+    token: Secret | None = None
 
 
 class Send(NamedTuple):
@@ -69,11 +82,42 @@ class Ping(NamedTuple):
     """Asks for a sign of life."""
 
 
+class Moderate(NamedTuple):
+    """Uses a right over a room. Also an entry's body.
+
+    `user` is empty where it concerns the room alone; `duration` is in seconds, None for good.
+    """
+
+    room: str
+    action: ModerationAction
+    user: str = ""
+    reason: str = ""
+    duration: float | None = None
+
+
+# What follows only the line protocol can say. Elsewhere one half-closes, or calls Accounts.
+
+
 class Quit(NamedTuple):
-    """Leaves at once. Only the line protocol can say it: elsewhere one half-closes."""
+    """Leaves at once."""
 
 
-CommandBody = Hello | Send | Join | Leave | Who | History | Ping | Quit
+class SignUp(NamedTuple):
+    """Makes the guest's name an account."""
+
+    password: Secret
+
+
+class ChangePassword(NamedTuple):
+    """Sets another password."""
+
+    old: Secret
+    new: Secret
+
+
+CommandBody = (
+    Hello | Send | Join | Leave | Who | History | Ping | Moderate | Quit | SignUp | ChangePassword
+)
 
 
 class Command(NamedTuple):
@@ -83,21 +127,149 @@ class Command(NamedTuple):
     body: CommandBody
 
 
+# How a name was proven before the entry was appended. It is looked at again when the entry is
+# applied, since what it leans on may have gone meanwhile.
+
+
+class ByPassword(NamedTuple):
+    """The account's password was right; `generation` counts how often it had been changed."""
+
+    generation: int
+
+
+class ByToken(NamedTuple):
+    """A session token was given, of which this is the digest. Nobody has looked at it yet."""
+
+    digest: bytes
+
+
+class Vouched(NamedTuple):
+    """Somebody whom the operator trusts says so: a signer of tokens, a certificate authority."""
+
+
+Proof = ByPassword | ByToken | Vouched | None
+"""None proves nothing: a guest, or in an entry without a user the operator's console."""
+
+
+class Token(NamedTuple):
+    """A session token to be: its digest, when it ends (µs since 1970) and what it is called."""
+
+    digest: bytes
+    expires: int
+    label: str = ""
+
+
 class Enter(NamedTuple):
     """A session claims its name.
 
-    `transient`: its client has no id of its own, so this identity ends with the session. `resume`:
-    the seq behind which it wants to go on, None if it does not.
+    `transient`: its client has no id of its own, so a guest's identity ends with the session.
+    `resume`: the seq behind which it wants to go on, None if it does not. `token` is the digest of
+    the token that a guest is given, `skeleton` what the name looks like, `address` where the
+    session comes from.
     """
 
     transient: bool = False
     resume: int | None = None
+    proof: Proof = None
+    token: bytes = b""
+    skeleton: str = ""
+    address: str = ""
 
 
 class Exit(NamedTuple):
     """A session is over. `hold`: its name is not free yet, as its client may come back."""
 
     hold: bool = False
+
+
+class Register(NamedTuple):
+    """A name becomes an account's, with this hash of its password and a first token.
+
+    `proof` is that of a guest who has the name. `by` is the admin who makes the account for
+    another; None: one makes it for oneself, from this address.
+    """
+
+    hash: str
+    skeleton: str
+    token: Token | None = None
+    proof: Proof = None
+    admin: bool = False
+    by: str | None = None
+    address: str = ""
+
+
+class Grant(NamedTuple):
+    """An account that has proven itself, from an address, gets a session token."""
+
+    token: Token
+    proof: Proof
+    address: str = ""
+
+
+class Revoke(NamedTuple):
+    """The account takes back the token with this id."""
+
+    id: str
+    proof: Proof
+
+
+class SetPassword(NamedTuple):
+    """The account has another password; `keep` is the digest of the one token that stays good."""
+
+    hash: str
+    proof: Proof
+    keep: bytes = b""
+
+
+# What admins do: the entry's user is the admin, or nobody for the operator's console.
+
+
+class UpdateAccount(NamedTuple):
+    """An account gets another password or other rights; None leaves them."""
+
+    user: str
+    proof: Proof
+    hash: str | None = None
+    admin: bool | None = None
+
+
+class DeleteAccount(NamedTuple):
+    """An account is no more."""
+
+    user: str
+    proof: Proof
+
+
+class EndSessions(NamedTuple):
+    """The sessions of a user end, or the one of them that is named."""
+
+    user: str
+    proof: Proof
+    session: str = ""
+    reason: str = ""
+
+
+class BanSubject(NamedTuple):
+    """A name (`bob`) or network (`192.0.2.0/24`) is not let in; `duration` in seconds."""
+
+    subject: str
+    proof: Proof
+    reason: str = ""
+    duration: float | None = None
+
+
+class UnbanSubject(NamedTuple):
+    """A name or network is let in again."""
+
+    subject: str
+    proof: Proof
+
+
+class Announce(NamedTuple):
+    """Something is said to everyone."""
+
+    text: str
+    proof: Proof
 
 
 class Trim(NamedTuple):
@@ -107,7 +279,9 @@ class Trim(NamedTuple):
     upto: int
 
 
-EntryBody = Enter | Exit | Send | Join | Leave | Trim
+AccountBody = Register | Grant | Revoke | SetPassword
+AdminBody = UpdateAccount | DeleteAccount | EndSessions | BanSubject | UnbanSubject | Announce
+EntryBody = Enter | Exit | Send | Join | Leave | Moderate | AccountBody | AdminBody | Trim
 
 
 class Entry(NamedTuple):

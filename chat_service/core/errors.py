@@ -13,6 +13,9 @@ Refusal
 ├── LimitReached       one of the limits would be passed
 ├── RateLimited        too much in too short a time
 ├── Unavailable        not now: full disk, shutting down, overloaded
+├── Unauthenticated    the name takes a credential, or the one given proves nothing
+├── PermissionDenied   no right to do this: a role is missing, muted, banned, not invited
+├── Banned             not on this server
 └── Internal           the server's own fault
 """
 
@@ -36,6 +39,9 @@ class ErrorCode(IntEnum):
     RATE_LIMITED = 11
     UNAVAILABLE = 12
     INTERNAL = 13
+    UNAUTHENTICATED = 14
+    PERMISSION_DENIED = 15
+    BANNED = 16
 
 
 class Refusal(Exception):
@@ -122,6 +128,30 @@ class Unavailable(Refusal):
     """The server cannot do this now."""
 
     code = ErrorCode.UNAVAILABLE
+
+
+class Unauthenticated(Refusal):
+    """The name takes a credential, or the one given proves nothing.
+
+    The same words for an unknown name and for a wrong password.
+    """
+
+    code = ErrorCode.UNAUTHENTICATED
+
+    def __init__(self, message: str = "wrong name or password") -> None:
+        super().__init__(message)
+
+
+class PermissionDenied(Refusal):
+    """The user has no right to do this."""
+
+    code = ErrorCode.PERMISSION_DENIED
+
+
+class Banned(Refusal):
+    """The user or the address is banned from this server."""
+
+    code = ErrorCode.BANNED
 
 
 class Internal(Refusal):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from chat_service.core.commands import Cursor
 from chat_service.core.errors import ErrorCode
+from chat_service.core.moderation import ModerationAction, Role
 
 
 class GoodbyeReason(IntEnum):
@@ -18,6 +19,9 @@ class GoodbyeReason(IntEnum):
     RATE_LIMITED = 6
     INTERNAL = 7
     LEFT = 8
+    REVOKED = 9
+    ENDED = 10
+    BANNED = 11
 
 
 class GapReason(IntEnum):
@@ -52,8 +56,27 @@ class Left(NamedTuple):
     user: str
 
 
+class Moderated(NamedTuple):
+    """Somebody used a right over a room; `until` is 0 where it does not end by itself."""
+
+    room: str
+    action: ModerationAction
+    user: str
+    by: str
+    reason: str = ""
+    until: int = 0
+
+
+class Announcement(NamedTuple):
+    """An operator said something to everyone; `by` is empty for the console."""
+
+    text: str
+    by: str
+    sent_at: int
+
+
 class Ack(NamedTuple):
-    """A Send, Join or Leave has happened and is on disk."""
+    """A Send, Join, Leave or Moderate has happened and is on disk."""
 
     seq: int = 0
     number: int = 0
@@ -81,6 +104,7 @@ class Welcome(NamedTuple):
     rooms: tuple[str, ...]
     presence_limit: int
     version: str
+    token: str = ""
 
 
 class Presence(NamedTuple):
@@ -95,6 +119,7 @@ class Member(NamedTuple):
 
     user: str
     online: bool
+    role: Role | None = None
 
 
 class Roster(NamedTuple):
@@ -135,7 +160,7 @@ class Pong(NamedTuple):
     """A sign of life."""
 
 
-DurableBody = Message | Joined | Left
+DurableBody = Message | Joined | Left | Moderated | Announcement
 EventBody = (
     DurableBody | Ack | Error | Welcome | Presence | Roster | HistoryPage | Gap | Goodbye | Pong
 )
@@ -161,3 +186,4 @@ FAILED = Goodbye(
     GoodbyeReason.INTERNAL, "the server made a mistake", reconnect=True, retry_after=1.0
 )
 NAME_PASSED = Goodbye(GoodbyeReason.SUPERSEDED, "your name has passed to another client")
+REVOKED = Goodbye(GoodbyeReason.REVOKED, "your sign-in is no longer good; sign in again")

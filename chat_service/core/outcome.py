@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from chat_service.core.commands import Entry
 from chat_service.core.errors import Refusal
-from chat_service.core.events import Ack, DurableBody
+from chat_service.core.events import Ack, DurableBody, Goodbye
 
 Topic = str | tuple[int, int]
 """Whom a durable event concerns: a room's members, or the two identities of a conversation."""
@@ -32,11 +32,24 @@ class Entered(NamedTuple):
     rooms: tuple[str, ...]
     trimmed: tuple[tuple[str, int], ...] = ()
     """Addresses of which events up to a seq are gone that this session was yet to see."""
+    account: bool = False
+    """Whether the name is an account's, not a guest's."""
+
+
+class Ending(NamedTuple):
+    """A session has lost its right to be here."""
+
+    session: str
+    goodbye: Goodbye
 
 
 class Applied(NamedTuple):
-    """An entry with its one reply and the events that follow from it, in order of seq."""
+    """An entry with its one reply, and what follows from it.
+
+    That is events, in order of seq, and behind them sessions that end.
+    """
 
     entry: Entry
     reply: Entered | Ack | Refusal
     events: tuple[Durable, ...] = ()
+    endings: tuple[Ending, ...] = ()

@@ -14,76 +14,51 @@ import apsw
 from chat_service.core.address import LOBBY
 from chat_service.core.commands import Entry, Send, Trim
 from chat_service.core.errors import Refusal
-from chat_service.core.events import Ack, DurableBody, Event, Joined, Left, Message
-from chat_service.core.outcome import Applied, Durable, Entered, Topic
-from chat_service.core.rules import (
+from chat_service.core.events import (
+    Ack,
+    DurableBody,
+    Event,
+    Joined,
+    Left,
+    Message,
+)
+from chat_service.core.moderation import Role
+from chat_service.core.outcome import Applied, Durable, Ending, Entered, Topic
+from chat_service.core.rules import decide
+from chat_service.core.rules.changes import (
     Change,
     Claim,
     Enrol,
-    Holder,
+    Finish,
+    Lose,
     MarkAway,
     Post,
-    Release,
-    Sent,
+    Tell,
+    Vacate,
     Withdraw,
-    decide,
-    refused_before,
 )
-from chat_service.state import trimming
+from chat_service.core.rules.facts import Sent
+from chat_service.core.rules.talking import refused_before
+from chat_service.state import access, trimming
+from chat_service.state.facts import StateFacts, TopicRow, sent_row, topic_name
 from chat_service.wire.protobuf import MessageEncoder, encode_event
 
 _CACHED = 200_000
 """Rows that the caches hold together before they are emptied, at a hundred bytes or so each."""
 
 
-_UINT64 = 1 << 64
-"""Nonces are below this; SQLite's integers are signed, so those from half of it on wrap around."""
-
-
-class _Topic:
-    """A room's or conversation's row of `topics`, as this batch has it so far."""
-
-    __slots__ = ("id", "key", "number", "seq")
-
-    def __init__(self, key: Topic, id_: int, number: int, seq: int) -> None:
-        self.key = key
-        self.id = id_
-        self.number = number
-        self.seq = seq
-
-
-def topic_name(topic: Topic) -> str:
-    """Return the key of a topic in the database."""
-    return topic if isinstance(topic, str) else f"{topic[0]},{topic[1]}"
-
-
-def _row(sent: Sent | None) -> tuple[int | str, ...]:
-    if sent is None:
-        return ()
-    wraps = sent.nonce >= _UINT64 // 2
-    nonce = sent.nonce - _UINT64 if wraps else sent.nonce
-    return (nonce, sent.seq, sent.number, sent.at, " ".join(map(str, sent.refused)))
-
-
-def _sent(row: Any) -> Sent:
-    nonce, seq, number, at, refused = row
-    return Sent(nonce % _UINT64, seq, number, at, tuple(map(int, refused.split())))
-
-
 class StateMachine:
-    """Applies batches to a database that it alone writes. Also the `Facts` of the rules."""
+    """Applies batches to a database that it alone writes."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._db = connection
-        self._seq = int(self._one("SELECT value FROM meta WHERE key = 'seq'")[0])
-        self._holders: dict[str, Holder | None] = {}
-        self._topics: dict[Topic, _Topic] = {}
-        self._rooms: dict[int, dict[str, int]] = {}
-        self._sent: dict[tuple[int, bytes], Sent | None] = {}
+        self._facts = StateFacts(connection)
+        self._seq = int(self._facts.one("SELECT value FROM meta WHERE key = 'seq'")[0])
         self._new_events: list[tuple[int, int, int, int, bytes]] = []
-        self._dirty_topics: set[_Topic] = set()
+        self._dirty_topics: set[TopicRow] = set()
         self._dirty_sent: set[tuple[int, bytes]] = set()
         self._messages = MessageEncoder()
+        self._endings: tuple[Ending, ...] = ()
 
     @property
     def seq(self) -> int:
@@ -104,53 +79,15 @@ class StateMachine:
         except BaseException:
             self._roll_back(before)
             raise
-        if self._cached() > _CACHED:
-            self._forget()
+        if self._facts.cached() > _CACHED:
+            self._facts.forget()
         return applied
-
-    # The facts that rules are decided on.
-
-    def holder(self, name: str) -> Holder | None:
-        """Return who has the name, or had it last."""
-        if name not in self._holders:
-            row = self._one(
-                "SELECT n.identity, i.client, n.session, i.transient FROM names n"
-                " JOIN identities i ON i.id = n.identity WHERE n.name = ?",
-                name,
-            )
-            self._holders[name] = Holder(row[0], row[1], row[2], bool(row[3])) if row else None
-        return self._holders[name]
-
-    def identity(self, name: str, client: bytes) -> int | None:
-        """Return the identity of a client under a name."""
-        row = self._one("SELECT id FROM identities WHERE name = ? AND client = ?", name, client)
-        return row[0] if row else None
-
-    def member(self, identity: int, room: str) -> bool:
-        """Tell whether an identity has joined a room."""
-        return room in self._stays(identity)
-
-    def rooms(self, identity: int) -> Sequence[str]:
-        """Return the rooms that an identity has joined, in order of their names."""
-        return sorted(self._stays(identity))
-
-    def last_sent(self, identity: int, client: bytes) -> Sent | None:
-        """Return the last numbered message accepted from a client."""
-        key = (identity, client)
-        if key not in self._sent:
-            row = self._one(
-                "SELECT nonce, seq, number, at, refused FROM clients"
-                " WHERE identity = ? AND client = ?",
-                *key,
-            )
-            self._sent[key] = _sent(row) if row else None
-        return self._sent[key]
 
     # One entry.
 
     def _apply(self, entry: Entry) -> Applied:
         try:
-            decision = decide(entry, self)
+            decision = decide(entry, self._facts)
         except Refusal as refusal:
             return Applied(entry, refusal)
         if isinstance(decision, Ack):
@@ -158,39 +95,60 @@ class StateMachine:
         events: list[Durable] = []
         reply: Ack | Entered | None = None
         for change in decision:
-            reply = self._CHANGES[type(change)](self, entry, change, events) or reply
-        return Applied(entry, reply or Ack(), tuple(events))
+            reply = self._make(entry, change, events) or reply
+        endings, self._endings = self._endings, ()
+        return Applied(entry, reply or Ack(), tuple(events), endings)
+
+    def _make(self, entry: Entry, change: Change, events: list[Durable]) -> Any:
+        kind = type(change)
+        make = self._CHANGES.get(kind)
+        if make is not None:
+            return make(self, entry, change, events)
+        return access.CHANGES[kind](self._db, self._facts, entry, change)
 
     def _claim(self, entry: Entry, change: Claim, _events: list[Durable]) -> Entered:
-        identity, away_since = change.identity, None
-        if identity is None:
-            self._db.execute(
-                "INSERT INTO identities (name, client, transient) VALUES (?, ?, ?)",
-                (entry.user, entry.client, change.transient),
-            )
-            identity = self._db.last_insert_rowid()
-        else:
-            row = self._one("SELECT away_since FROM identities WHERE id = ?", identity)
-            away_since = row[0] if row else None
-            self._db.execute(
-                "UPDATE identities SET away_since = NULL, transient = ? WHERE id = ?",
-                (change.transient, identity),
-            )
+        identity, away_since = self._claimant(entry, change)
         self._db.execute(
-            "INSERT INTO names (name, identity, session) VALUES (?1, ?2, ?3)"
-            " ON CONFLICT DO UPDATE SET identity = ?2, session = ?3",
-            (entry.user, identity, entry.session),
+            "INSERT INTO names (name, identity) VALUES (?1, ?2)"
+            " ON CONFLICT DO UPDATE SET identity = ?2",
+            (entry.user, identity),
         )
-        self._holders[entry.user] = Holder(identity, entry.client, entry.session, change.transient)
-        sent = self.last_sent(identity, entry.client)
+        self._db.execute(
+            "INSERT OR REPLACE INTO seats (session, name, client, token, address, entered)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (entry.session, entry.user, entry.client, change.token, change.address, entry.at),
+        )
+        self._facts.holders.pop(entry.user, None)
+        sent = self._facts.last_sent(identity, entry.client)
         return Entered(
             identity,
             self._seq,
             away_since,
             sent.nonce if sent else 0,
-            (LOBBY, *self.rooms(identity)),
+            (LOBBY, *self._facts.rooms(identity)),
             self._missing(identity, change.resume, away_since),
+            change.account,
         )
+
+    def _claimant(self, entry: Entry, change: Claim) -> tuple[int, int | None]:
+        """Return the identity that claims the name, and since when it was away."""
+        identity = change.identity
+        if identity is None and change.account:  # made by the change before this one
+            account = self._facts.account(entry.user)
+            assert account is not None  # noqa: S101  (only an Enlist comes before such a Claim)
+            identity = account.identity
+        if identity is None:
+            self._db.execute(
+                "INSERT INTO identities (name, client, transient) VALUES (?, ?, ?)",
+                (entry.user, entry.client, change.transient),
+            )
+            return self._db.last_insert_rowid(), None
+        row = self._facts.one("SELECT away_since FROM identities WHERE id = ?", identity)
+        self._db.execute(
+            "UPDATE identities SET away_since = NULL, transient = ? WHERE id = ?",
+            (change.transient, identity),
+        )
+        return identity, row[0] if row else None
 
     def _missing(
         self, identity: int, resume: int | None, away_since: int | None
@@ -206,9 +164,20 @@ class StateMachine:
             (self._seq, change.identity),
         )
 
-    def _release(self, entry: Entry, _change: Release, _events: list[Durable]) -> None:
-        self._db.execute("UPDATE names SET session = NULL WHERE name = ?", (entry.user,))
-        self._holders.pop(entry.user, None)
+    def _lose(self, entry: Entry, _change: Lose, _events: list[Durable]) -> None:
+        self._db.execute("UPDATE seats SET lost = 1 WHERE session = ?", (entry.session,))
+        self._facts.holders.pop(entry.user, None)
+
+    def _vacate(self, entry: Entry, _change: Vacate, _events: list[Durable]) -> None:
+        self._db.execute("DELETE FROM seats WHERE session = ?", (entry.session,))
+        self._facts.holders.pop(entry.user, None)
+
+    def _finish(self, _entry: Entry, change: Finish, _events: list[Durable]) -> None:
+        self._db.executemany(
+            "DELETE FROM seats WHERE session = ?", [(it,) for it in change.sessions]
+        )
+        self._facts.holders.pop(change.name, None)
+        self._endings += tuple(Ending(it, change.goodbye) for it in change.sessions)
 
     def _enrol(self, entry: Entry, change: Enrol, events: list[Durable]) -> Ack:
         topic = self._topic(change.room)
@@ -218,18 +187,45 @@ class StateMachine:
             "INSERT INTO memberships (identity, topic, since) VALUES (?, ?, ?)",
             (change.identity, topic.id, seq),
         )
-        self._stays(change.identity)[change.room] = seq
+        self._facts.stays_of(change.identity)[change.room] = seq
+        room = self._facts.room(change.room)
+        if change.owner:
+            self._db.execute(
+                "UPDATE topics SET owner = ? WHERE id = ?", (change.identity, topic.id)
+            )
+            self._facts.forget_room(change.room)
+        if room is not None and change.identity in room.invited:
+            self._db.execute(
+                "DELETE FROM invitations WHERE topic = ? AND identity = ?",
+                (topic.id, change.identity),
+            )
+            self._facts.forget_room(change.room)
         return Ack(seq, sent_at=entry.at)
 
     def _withdraw(self, entry: Entry, change: Withdraw, events: list[Durable]) -> Ack:
         topic = self._topic(change.room)
-        body = Left(change.room, entry.user)
+        body = Left(change.room, change.user)
         seq = self._record(entry, topic, change.identity, body, events)
-        since = self._stays(change.identity).pop(change.room)
+        since = self._facts.stays_of(change.identity).pop(change.room)
         self._db.execute(
             "UPDATE memberships SET until = ? WHERE identity = ? AND topic = ? AND since = ?",
             (seq, change.identity, topic.id, since),
         )
+        self._leave_role(change)
+        return Ack(seq, sent_at=entry.at)
+
+    def _leave_role(self, change: Withdraw) -> None:
+        """Take a guest's role, who may never come back; an account keeps it."""
+        room = self._facts.room(change.room)
+        if room is None or room.role(change.identity) is Role.MEMBER:
+            return
+        account = self._facts.account(change.user)
+        if account is None or account.identity != change.identity:
+            access.forget_role(self._db, self._facts, change.room, change.identity)
+
+    def _tell(self, entry: Entry, change: Tell, events: list[Durable]) -> Ack:
+        topic = self._topic(change.topic)
+        seq = self._record(entry, topic, change.identity, change.body, events)
         return Ack(seq, sent_at=entry.at)
 
     def _post(self, entry: Entry, change: Post, events: list[Durable]) -> Ack:
@@ -242,8 +238,8 @@ class StateMachine:
         seq = self._record(entry, topic, change.identity, message, events)
         if nonce:
             key = (change.identity, entry.client)
-            refused = refused_before(send, self.last_sent(*key))
-            self._sent[key] = Sent(nonce, seq, topic.number, at, refused)
+            refused = refused_before(send, self._facts.last_sent(*key))
+            self._facts.sent[key] = Sent(nonce, seq, topic.number, at, refused)
             self._dirty_sent.add(key)
         return Ack(seq, topic.number, nonce, sent_at=at)
 
@@ -254,15 +250,23 @@ class StateMachine:
     _CHANGES: dict[type[Change], Callable[..., Any]] = {  # noqa: RUF012  (a constant table)
         Claim: _claim,
         MarkAway: _mark_away,
-        Release: _release,
+        Lose: _lose,
+        Vacate: _vacate,
+        Finish: _finish,
         Enrol: _enrol,
         Withdraw: _withdraw,
         Post: _post,
+        Tell: _tell,
         Trim: _cut,
     }
 
     def _record(
-        self, entry: Entry, topic: _Topic, identity: int, body: DurableBody, events: list[Durable]
+        self,
+        entry: Entry,
+        topic: TopicRow,
+        identity: int,
+        body: DurableBody,
+        events: list[Durable],
     ) -> int:
         """Give an event its seq and encoding, keep it for the batch's end, and return the seq."""
         self._seq = topic.seq = seq = self._seq + 1
@@ -277,40 +281,26 @@ class StateMachine:
 
     # Rows and their caches.
 
-    def _topic(self, topic: Topic) -> _Topic:
-        row = self._topics.get(topic)
+    def _topic(self, topic: Topic) -> TopicRow:
+        row = self._facts.topics.get(topic)
         if row is None:
-            found = self._one(
+            found = self._facts.one(
                 "SELECT id, number, seq FROM topics WHERE name = ?", topic_name(topic)
             )
-            row = _Topic(topic, *found) if found else self._make_topic(topic)
-            self._topics[topic] = row
+            row = TopicRow(topic, *found) if found else self._make_topic(topic)
+            self._facts.topics[topic] = row
         return row
 
-    def _make_topic(self, topic: Topic) -> _Topic:
+    def _make_topic(self, topic: Topic) -> TopicRow:
         self._db.execute("INSERT INTO topics (name) VALUES (?)", (topic_name(topic),))
-        row = _Topic(topic, self._db.last_insert_rowid(), 0, 0)
+        row = TopicRow(topic, self._db.last_insert_rowid(), 0, 0)
+        self._facts.roles.pop(topic_name(topic), None)
         if not isinstance(topic, str):
             self._db.executemany(
                 "INSERT INTO conversations (identity, topic) VALUES (?, ?)",
                 [(identity, row.id) for identity in sorted(set(topic))],
             )
         return row
-
-    def _stays(self, identity: int) -> dict[str, int]:
-        """Return the rooms that an identity is in, each with the seq at which it joined."""
-        stays = self._rooms.get(identity)
-        if stays is None:
-            rows = self._db.execute(
-                "SELECT t.name, m.since FROM memberships m JOIN topics t ON t.id = m.topic"
-                " WHERE m.identity = ? AND m.until IS NULL",
-                (identity,),
-            )
-            stays = self._rooms[identity] = dict(rows)
-        return stays
-
-    def _one(self, sql: str, *bindings: Any) -> Any:
-        return self._db.execute(sql, bindings).fetchone()
 
     def _flush_events(self) -> None:
         self._db.executemany(
@@ -329,7 +319,7 @@ class StateMachine:
         self._db.executemany(
             "INSERT OR REPLACE INTO clients (identity, client, nonce, seq, number, at, refused)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(*key, *_row(self._sent[key])) for key in self._dirty_sent],
+            [(*key, *sent_row(self._facts.sent[key])) for key in self._dirty_sent],
         )
         if self._dirty_topics:
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'seq'", (self._seq,))
@@ -350,22 +340,13 @@ class StateMachine:
         self._new_events.clear()
         self._dirty_topics.clear()
         self._dirty_sent.clear()
+        self._endings = ()
 
     def _roll_back(self, seq: int) -> None:
         # What is in memory first, and without reading: the storage may be what has failed.
         self._seq = seq
         self._clean()
-        self._forget()
+        self._facts.forget()
         # SQLite rolls back by itself on some errors, on a full disk for one.
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
-
-    def _cached(self) -> int:
-        caches = (self._holders, self._topics, self._rooms, self._sent)
-        return sum(len(cache) for cache in caches)
-
-    def _forget(self) -> None:
-        self._holders.clear()
-        self._topics.clear()
-        self._rooms.clear()
-        self._sent.clear()

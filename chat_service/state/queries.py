@@ -9,9 +9,10 @@ import apsw
 from chat_service.core.address import LOBBY, is_room
 from chat_service.core.errors import NoSuchUser, NotAMember
 from chat_service.core.events import HistoryPage
-from chat_service.core.rules import topic_of
+from chat_service.core.moderation import Role
+from chat_service.core.rules.talking import topic_of
 from chat_service.state import trimming
-from chat_service.state.machine import topic_name
+from chat_service.state.facts import topic_name
 from chat_service.state.port import Page
 
 PAGE_EVENTS = 512
@@ -27,12 +28,7 @@ def epoch(db: apsw.Connection) -> str:
 
 def held_names(db: apsw.Connection) -> list[tuple[str, bytes, str]]:
     """Return each name that a session has, with its client and that session."""
-    return list(
-        db.execute(
-            "SELECT n.name, i.client, n.session FROM names n JOIN identities i"
-            " ON i.id = n.identity WHERE n.session IS NOT NULL"
-        )
-    )
+    return list(db.execute("SELECT name, client, session FROM seats ORDER BY name, session"))
 
 
 def missed(db: apsw.Connection, identity: int, after: int, rooms_after: int, upto: int) -> Page:
@@ -68,16 +64,20 @@ def history(
     return HistoryPage(to, tuple(reversed(frames[:limit])), more=len(frames) > limit)
 
 
-def members(db: apsw.Connection, identity: int, room: str, after: str, limit: int) -> list[str]:
-    """Return names of a room's members behind one, in code-point order."""
+def members(
+    db: apsw.Connection, identity: int, room: str, after: str, limit: int
+) -> list[tuple[str, Role]]:
+    """Return names of a room's members behind one, in code-point order, with their roles."""
     topic = _readable(db, identity, room)
     rows = db.execute(
-        "SELECT i.name FROM memberships m INDEXED BY members JOIN identities i"
-        " ON i.id = m.identity WHERE m.topic = ? AND m.until IS NULL AND i.name > ?"
-        " ORDER BY i.name LIMIT ?",
+        "SELECT i.name, CASE WHEN i.id = t.owner THEN 3 WHEN EXISTS (SELECT 1 FROM moderators o"
+        " WHERE o.topic = t.id AND o.identity = i.id) THEN 2 ELSE 1 END"
+        " FROM memberships m INDEXED BY members JOIN identities i ON i.id = m.identity"
+        " JOIN topics t ON t.id = m.topic"
+        " WHERE m.topic = ? AND m.until IS NULL AND i.name > ? ORDER BY i.name LIMIT ?",
         (topic, after, limit),
     )
-    return [name for (name,) in rows]
+    return [(name, Role(role)) for name, role in rows]
 
 
 def _stays(

@@ -96,7 +96,77 @@ INSERT INTO topics (id, name) VALUES (1, '#lobby');
 INSERT INTO meta (key, value) VALUES ('seq', 0), ('trimmed', 0);
 """
 
-MIGRATIONS: Final = (_V1,)
+_V2: Final = """
+-- Names that belong to somebody for good. skeleton: what the name looks like (UTS #39), so that
+-- none is registered beside one that looks like it. password: its Argon2id hash in PHC format;
+-- NULL where others vouch for who it is. generation: how often the password was changed.
+CREATE TABLE accounts (
+    name        TEXT PRIMARY KEY,
+    skeleton    TEXT NOT NULL UNIQUE,
+    identity    INTEGER NOT NULL REFERENCES identities,
+    password    TEXT,
+    generation  INTEGER NOT NULL DEFAULT 0,
+    admin       INTEGER NOT NULL DEFAULT 0,
+    created     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Session tokens of accounts, by the SHA-256 of each.
+CREATE TABLE tokens (
+    digest   BLOB PRIMARY KEY,
+    name     TEXT NOT NULL REFERENCES accounts,
+    label    TEXT NOT NULL,
+    created  INTEGER NOT NULL,
+    expires  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tokens_by_name ON tokens (name, created);
+
+-- The sessions that have a name; one is lost while its client may come back. token: the digest
+-- of the one that an account came with, or that a guest was given.
+CREATE TABLE seats (
+    session  TEXT PRIMARY KEY,
+    name     TEXT NOT NULL REFERENCES names,
+    client   BLOB NOT NULL,
+    token    BLOB NOT NULL,
+    address  TEXT NOT NULL,
+    entered  INTEGER NOT NULL,
+    lost     INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (name, client)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX seats_by_token ON seats (token);
+INSERT INTO seats (session, name, client, token, address, entered)
+    SELECT n.session, n.name, i.client, x'', '', 0 FROM names n
+    JOIN identities i ON i.id = n.identity WHERE n.session IS NOT NULL;
+ALTER TABLE names DROP COLUMN session;
+
+ALTER TABLE topics ADD COLUMN private INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE topics ADD COLUMN owner INTEGER REFERENCES identities;
+
+CREATE TABLE moderators (
+    topic     INTEGER NOT NULL REFERENCES topics,
+    identity  INTEGER NOT NULL REFERENCES identities,
+    PRIMARY KEY (topic, identity)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE invitations (
+    topic     INTEGER NOT NULL REFERENCES topics,
+    identity  INTEGER NOT NULL REFERENCES identities,
+    PRIMARY KEY (topic, identity)
+) STRICT, WITHOUT ROWID;
+
+-- Bans (kind 1) and mutes (2), of a name or a network; topic 0 is the whole server. until: 0 for
+-- what does not end by itself.
+CREATE TABLE sanctions (
+    topic    INTEGER NOT NULL,
+    kind     INTEGER NOT NULL,
+    subject  TEXT NOT NULL,
+    until    INTEGER NOT NULL,
+    reason   TEXT NOT NULL,
+    author   TEXT NOT NULL,
+    PRIMARY KEY (topic, kind, subject)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (_V1, _V2)
 
 
 def verify(path: Path) -> None:

@@ -17,11 +17,19 @@ import apsw
 from chat_service.core.commands import Entry, Trim
 from chat_service.core.errors import Unavailable
 from chat_service.core.events import HistoryPage
+from chat_service.core.moderation import Role
 from chat_service.core.outcome import Applied
-from chat_service.startup import StartupError
-from chat_service.state import queries, schema, trimming
+from chat_service.startup import InUse, StartupError
+from chat_service.state import directory, queries, schema, trimming
 from chat_service.state.machine import StateMachine
-from chat_service.state.port import Page
+from chat_service.state.port import (
+    AccountRow,
+    BanRow,
+    ConnectionRow,
+    Credentials,
+    Page,
+    SignInRow,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -104,9 +112,51 @@ class Store:
         """Return the latest messages before a seq; see `Archive.history`."""
         return await self._read(queries.history, identity, to, before_seq, limit)
 
-    async def members(self, identity: int, room: str, *, after: str, limit: int) -> list[str]:
+    async def members(
+        self, identity: int, room: str, *, after: str, limit: int
+    ) -> list[tuple[str, Role]]:
         """Return names of a room's members; see `Archive.members`."""
         return await self._read(queries.members, identity, room, after, limit)
+
+    async def credentials(self, name: str) -> Credentials | None:
+        """Return what proves an account; see `Directory.credentials`."""
+        return await self._read(directory.credentials, name)
+
+    async def bearer(self, digest: bytes) -> str | None:
+        """Return whose token has this digest; see `Directory.bearer`."""
+        return await self._read(directory.bearer, digest)
+
+    async def expiry(self, digest: bytes) -> int | None:
+        """Return when an account's token ends; see `Directory.expiry`."""
+        return await self._read(directory.expiry, digest)
+
+    async def signed_in(self, digest: bytes, at: int) -> str | None:
+        """Return the account whose token is good at a time; see `Directory.signed_in`."""
+        return await self._read(directory.signed_in, digest, at)
+
+    async def is_admin(self, name: str) -> bool:
+        """Tell whether a name is an admin's account."""
+        return await self._read(directory.is_admin, name)
+
+    async def sign_ins(self, name: str, at: int) -> list[SignInRow]:
+        """Return an account's good tokens; see `Directory.sign_ins`."""
+        return await self._read(directory.sign_ins, name, at)
+
+    async def connections(self, user: str) -> list[ConnectionRow]:
+        """Return the sessions that have names; see `Directory.connections`."""
+        return await self._read(directory.connections, user)
+
+    async def bans(self, at: int) -> list[BanRow]:
+        """Return the bans from the server in force; see `Directory.bans`."""
+        return await self._read(directory.bans, at)
+
+    async def accounts(self, after: str, limit: int) -> list[AccountRow]:
+        """Return accounts behind a name; see `Directory.accounts`."""
+        return await self._read(directory.accounts, after, limit)
+
+    async def count_accounts(self) -> int:
+        """Return how many accounts there are."""
+        return await self._read(directory.count_accounts)
 
     async def overdue(self, before: int | None, keep: int | None) -> Trim | None:
         """Return the next cut that retention has to make; see `trimming.overdue`."""
@@ -157,7 +207,7 @@ def _lock(directory: Path) -> IO[bytes]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         file.close()
-        raise StartupError(f"another server is using {directory}") from None
+        raise InUse(f"another server is using {directory}") from None
     return file
 
 
@@ -165,6 +215,8 @@ def _connect(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
     """Return the connections of the writer and of the reader."""
     if path.exists():
         schema.verify(path)
+    else:  # SQLite would let others read it; its other files take their mode from this one
+        path.touch(mode=0o600)
     writer = apsw.Connection(str(path))
     try:
         _prepare(writer)

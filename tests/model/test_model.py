@@ -11,12 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from chat_service.core.commands import Enter, Entry, EntryBody, Exit, Join, Leave, Send
 from chat_service.core.errors import Refusal
-from chat_service.core.events import Ack, Joined, Left, Message
+from chat_service.core.events import Ack, DurableBody, Joined, Left, Message
 from chat_service.core.outcome import Applied
 from chat_service.state import queries, schema
 from chat_service.state.machine import StateMachine
 from chat_service.wire.protobuf import decode_frame
 from tests.model.model import Identity, Model
+from tests.state.batches import TABLES
 
 NAMES = st.sampled_from(["ann", "bob", "cyd"])
 CLIENTS = st.sampled_from([b"1" * 16, b"2" * 16])
@@ -107,7 +108,7 @@ class StateAgainstModel(RuleBasedStateMachine):
         machine = StateMachine(again)
         everything = [entry for batch in self.entries for entry in batch]
         machine.apply(everything)
-        for table in ("events", "topics", "names", "clients", "memberships", "conversations"):
+        for table in TABLES:
             dump = f"SELECT * FROM {table} ORDER BY 1, 2"
             assert again.execute(dump).fetchall() == self.db.execute(dump).fetchall()
         again.close()
@@ -142,9 +143,10 @@ def _outcome(applied: Applied) -> object:
     return "ok"
 
 
-def _what(body: Message | Joined | Left) -> tuple[object, ...]:
+def _what(body: DurableBody) -> tuple[object, ...]:
     if isinstance(body, Message):
         return ("message", body.sender, body.text)
+    assert isinstance(body, Joined | Left)
     return ("joined" if isinstance(body, Joined) else "left", body.user)
 
 

@@ -5,14 +5,28 @@ from typing import Any
 
 import apsw
 
-from chat_service.core.commands import Enter, Entry, EntryBody, Exit, Join, Leave, Send
-from chat_service.core.events import Joined, Left, Message
+from chat_service.core.commands import (
+    Enter,
+    Entry,
+    EntryBody,
+    Exit,
+    Join,
+    Leave,
+    Moderate,
+    Proof,
+    Send,
+)
+from chat_service.core.events import Joined, Left, Message, Moderated
+from chat_service.core.moderation import ModerationAction
 from chat_service.core.outcome import Applied
 from chat_service.state import schema
 from chat_service.state.machine import StateMachine
 from chat_service.wire.protobuf import decode_frame
 
-TABLES = ("names", "identities", "clients", "topics", "conversations", "memberships", "events")
+TABLES = (
+    "names", "identities", "clients", "topics", "conversations", "memberships", "events",
+    "accounts", "tokens", "seats", "moderators", "invitations", "sanctions",
+)  # fmt: skip
 
 
 class State:
@@ -33,9 +47,10 @@ class State:
         self.apply(*map(enter, users))
 
     def identity(self, user: str) -> int:
-        holder = self.machine.holder(user)
-        assert holder is not None
-        return holder.identity
+        """Return the identity that has a name, or had it last."""
+        ((identity,),) = self.db.execute("SELECT identity FROM names WHERE name = ?", (user,))
+        assert isinstance(identity, int)
+        return identity
 
     def dump(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return the content of every table, with meta but for the epoch, which is random."""
@@ -55,8 +70,10 @@ def by(user: str, body: EntryBody, *, client: str | None = None, at: int = 1_000
     return Entry(f"{user}/{client}", 1, user, client.encode(), at, body)
 
 
-def enter(user: str, client: str | None = None, *, transient: bool = False) -> Entry:
-    return by(user, Enter(transient), client=client)
+def enter(
+    user: str, client: str | None = None, *, transient: bool = False, proof: Proof = None
+) -> Entry:
+    return by(user, Enter(transient, proof=proof), client=client)
 
 
 def leave_chat(user: str, client: str | None = None, *, hold: bool = False) -> Entry:
@@ -75,6 +92,10 @@ def leave(user: str, room: str) -> Entry:
     return by(user, Leave(room))
 
 
+def moderate(user: str, room: str, action: ModerationAction, target: str = "") -> Entry:
+    return by(user, Moderate(room, action, target))
+
+
 def told(frames: Sequence[bytes]) -> list[str]:
     """Return stored events in short: a text, or who came or went where."""
     return [_SHORT[type(event.body)](event.body) for it in frames for event in decode_frame(it)]
@@ -84,4 +105,5 @@ _SHORT: dict[type, Callable[[Any], str]] = {
     Message: lambda it: str(it.text),
     Joined: lambda it: f"{it.user} joined {it.room}",
     Left: lambda it: f"{it.user} left {it.room}",
+    Moderated: lambda it: f"{it.by}: {it.action.name} {it.user} {it.room}",
 }

@@ -7,37 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat_service.core.commands import Entry, EntryBody, Join, Leave, Send, Trim
+from chat_service.core.commands import Entry
 from chat_service.core.errors import NameTaken, NoSuchUser, NotAMember
 from chat_service.core.events import Ack
 from chat_service.core.outcome import Applied, Entered
 from chat_service.state import machine as machine_module
 from chat_service.state.machine import StateMachine
 from tests.state.batches import State, by, enter, join, leave, leave_chat, say
+from tests.state.entries import logs
 
 # --- determinism ---
-
-USERS = st.sampled_from(["ann", "bob", "cyd"])
-CLIENTS = st.sampled_from(["one", "two"])
-ROOMS = st.sampled_from(["#lobby", "#dev", "#art"])
-BODIES: st.SearchStrategy[EntryBody] = st.one_of(
-    st.builds(
-        Send,
-        st.one_of(ROOMS, USERS.map("@{}".format)),
-        st.just("hi"),
-        st.integers(0, 9),
-        reply_to=st.just(0),
-    ),
-    st.builds(Join, ROOMS),
-    st.builds(Leave, ROOMS),
-    st.builds(Trim, st.sampled_from(["", "#lobby", "1,2"]), st.integers(0, 20)),
-)
-ENTRIES = st.one_of(
-    st.builds(enter, USERS, CLIENTS),
-    st.builds(leave_chat, USERS, CLIENTS, hold=st.booleans()),
-    st.builds(by, USERS, BODIES, client=CLIENTS, at=st.integers(1, 9)),
-    st.builds(by, USERS, BODIES, client=CLIENTS, at=st.integers(1, 9)),
-)
 
 
 def cut(entries: Sequence[Entry], sizes: Sequence[int]) -> list[list[Entry]]:
@@ -51,7 +30,7 @@ def cut(entries: Sequence[Entry], sizes: Sequence[int]) -> list[list[Entry]]:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.lists(ENTRIES, max_size=60),
+    logs,
     st.lists(st.integers(1, 12), max_size=20),
     st.lists(st.integers(1, 12), max_size=20),
 )

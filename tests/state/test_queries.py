@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from chat_service.core.commands import Entry
 from chat_service.core.errors import NoSuchUser, NotAMember
+from chat_service.core.moderation import ModerationAction, Role
 from chat_service.core.outcome import Entered
 from chat_service.state import queries
 from chat_service.state.queries import PAGE_BYTES, PAGE_EVENTS
-from tests.state.batches import State, enter, join, leave, leave_chat, say, told
+from tests.state.batches import State, enter, join, leave, leave_chat, moderate, say, told
 
 
 def missed(
@@ -229,20 +230,35 @@ def crowd(state: State) -> State:
     return state
 
 
+def members(state: State, user: str, after: str = "", limit: int = 10) -> list[str]:
+    page = queries.members(state.db, state.identity(user), "#dev", after, limit)
+    return [name for name, _role in page]
+
+
 def test_members_come_by_name_whether_here_or_away(crowd: State) -> None:
-    assert queries.members(crowd.db, crowd.identity("a"), "#dev", "", 10) == ["a", "b", "c", "f"]
+    assert members(crowd, "a") == ["a", "b", "c", "f"]
+
+
+def test_members_come_with_their_roles(state: State) -> None:
+    state.enter("ann", "bob", "cyd")
+    state.apply(*(join(user, "#dev") for user in ("bob", "ann", "cyd")))
+    state.apply(moderate("bob", "#dev", ModerationAction.APPOINT, "cyd"))
+    assert queries.members(state.db, state.identity("ann"), "#dev", "", 10) == [
+        ("ann", Role.MEMBER),
+        ("bob", Role.OWNER),
+        ("cyd", Role.MODERATOR),
+    ]
 
 
 def test_members_come_in_pages(crowd: State) -> None:
-    a = crowd.identity("a")
-    assert queries.members(crowd.db, a, "#dev", "", 2) == ["a", "b"]
-    assert queries.members(crowd.db, a, "#dev", "b", 2) == ["c", "f"]
-    assert queries.members(crowd.db, a, "#dev", "f", 2) == []
+    assert members(crowd, "a", limit=2) == ["a", "b"]
+    assert members(crowd, "a", "b", limit=2) == ["c", "f"]
+    assert members(crowd, "a", "f", limit=2) == []
 
 
 def test_members_are_told_to_members_alone(crowd: State) -> None:
     with pytest.raises(NotAMember):
-        queries.members(crowd.db, crowd.identity("g"), "#dev", "", 10)
+        members(crowd, "g")
 
 
 # --- names ---

@@ -9,14 +9,28 @@ from typing import Final
 
 import pytest
 
+from chat_service.core.commands import ByPassword, Register, Send
+from chat_service.core.errors import NameTaken, PermissionDenied
+from chat_service.core.events import Ack
+from chat_service.core.moderation import Role
+from chat_service.core.outcome import Entered
 from chat_service.startup import StartupError
 from chat_service.state import schema
+from chat_service.state.port import Credentials
 from chat_service.state.store import Store
 from tests.mounts import read_only
-from tests.state.batches import enter, say, told
+from tests.state.batches import by, enter, join, leave, say, told
 
-V1: Final = Path(__file__).with_name("v1.sql")
+V1, V2 = (Path(__file__).with_name(f"v{version}.sql") for version in (1, 2))
+V2_AT: Final = 1_700_000_000_000_100
+"""When the server of v2.sql had ended."""
+
 PAGE: Final = 4096
+
+
+def test_a_database_of_every_version_is_kept_to_be_opened() -> None:
+    kept = sorted(path.name for path in Path(__file__).parent.glob("v*.sql"))
+    assert kept == [f"v{version}.sql" for version in range(1, len(schema.MIGRATIONS) + 1)]
 
 
 @pytest.fixture
@@ -112,10 +126,93 @@ async def test_a_database_of_version_1_opens_and_goes_on(data: Path) -> None:
     await store.close()
 
 
-async def test_an_upgraded_database_is_built_like_a_new_one(tmp_path: Path) -> None:
+async def test_those_who_were_here_in_version_1_are_who_they_were(data: Path) -> None:
+    build(data / "chat.db", V1.read_text())
+    store = await open_store(data)
+    thief, ann, bob = await store.apply([enter("ann", "thief"), enter("ann"), enter("bob")])
+    assert isinstance(thief.reply, NameTaken)
+    assert isinstance(ann.reply, Entered)
+    assert (ann.reply.identity, ann.reply.rooms) == (1, ("#lobby", "#dev"))
+    assert isinstance(bob.reply, Entered)
+    assert (bob.reply.identity, bob.reply.away_since, bob.reply.last_nonce) == (2, 6, 1)
+    await store.close()
+
+
+async def test_a_room_of_version_1_is_everyones_until_it_is_found_empty(data: Path) -> None:
+    build(data / "chat.db", V1.read_text())
+    store = await open_store(data)
+    await store.apply([enter("bob"), join("bob", "#dev")])
+    assert await store.members(1, "#dev", after="", limit=9) == [
+        ("ann", Role.MEMBER),
+        ("bob", Role.MEMBER),
+    ]
+    await store.apply([leave("ann", "#dev"), leave("bob", "#dev"), join("bob", "#dev")])
+    assert await store.members(2, "#dev", after="", limit=9) == [("bob", Role.OWNER)]
+    await store.close()
+
+
+async def test_a_guest_of_version_1_makes_the_name_an_account(data: Path) -> None:
+    build(data / "chat.db", V1.read_text())
+    store = await open_store(data)
+    await store.apply([by("ann", Register("a hash", "ann"))])
+    assert await store.credentials("ann") == Credentials("a hash", 0)
+    assert await store.members(1, "#dev", after="", limit=9) == [("ann", Role.MEMBER)]
+    await store.close()
+
+
+async def test_accounts_and_tokens_of_version_2_are_as_good_as_ever(data: Path) -> None:
+    build(data / "chat.db", V2.read_text())
+    store = await open_store(data)
+    assert [it[:3] for it in await store.accounts("", 9)] == [
+        ("ann", False, True),
+        ("bob", False, True),
+        ("root", True, True),
+    ]
+    (token,) = await store.sign_ins("ann", V2_AT)
+    assert (token.label, token.sessions) == ("phone", 1)
+    assert (await store.bearer(b"a" * 32), await store.bearer(b"g" * 32)) == ("ann", "gus")
+    bob = enter("bob", proof=ByPassword(1))
+    assert isinstance((await store.apply([bob]))[0].reply, Entered)
+    await store.close()
+
+
+async def test_those_who_were_here_in_version_2_are_expected_back(data: Path) -> None:
+    build(data / "chat.db", V2.read_text())
+    store = await open_store(data)
+    assert [(it.session, it.address, it.lost) for it in await store.connections("")] == [
+        ("ann/phone", "192.0.2.1", False),
+        ("gus/gus", "2001:db8::1", True),
+    ]
+    thief, gus = await store.apply([enter("gus", "thief"), enter("gus")])
+    assert isinstance(thief.reply, NameTaken)
+    assert isinstance(gus.reply, Entered)
+    await store.close()
+
+
+async def test_the_rights_over_a_room_of_version_2_are_what_they_were(data: Path) -> None:
+    build(data / "chat.db", V2.read_text())
+    store = await open_store(data)
+    assert await store.members(2, "#dev", after="", limit=9) == [
+        ("ann", Role.OWNER),
+        ("bob", Role.MODERATOR),
+        ("gus", Role.MEMBER),
+    ]
+    await store.apply([enter(name) for name in ("gus", "zoe", "tom")])
+    muted, invited, banned = await store.apply([
+        by("gus", Send("#dev", "hi"), at=V2_AT), join("zoe", "#dev"), join("tom", "#dev"),
+    ])  # fmt: skip
+    assert isinstance(muted.reply, PermissionDenied)
+    assert isinstance(invited.reply, Ack)
+    assert isinstance(banned.reply, PermissionDenied)
+    assert [it.subject for it in await store.bans(V2_AT)] == ["198.51.100.0/24"]
+    await store.close()
+
+
+@pytest.mark.parametrize("sql", [V1.read_text(), V2.read_text()], ids=["v1", "v2"])
+async def test_an_upgraded_database_is_built_like_a_new_one(tmp_path: Path, sql: str) -> None:
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
-    build(tmp_path / "old" / "chat.db", V1.read_text())
+    build(tmp_path / "old" / "chat.db", sql)
     for name in ("old", "new"):
         await (await open_store(tmp_path / name)).close()
     assert structure(tmp_path / "old" / "chat.db") == structure(tmp_path / "new" / "chat.db")

@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from chat_service.core.errors import NotAMember, Unavailable
+from chat_service.core.moderation import Role
 from chat_service.core.outcome import Entered
 from chat_service.state.store import Store
 from tests.mounts import small_disk
@@ -28,7 +29,7 @@ async def test_what_was_applied_can_be_read(store: Store) -> None:
     await store.apply([enter("ann"), join("ann", "#dev"), say("ann", "x", "#dev")])
     assert store.seq == 2
     assert told((await store.history(1, "#dev", before_seq=0, limit=9)).frames) == ["x"]
-    assert await store.members(1, "#dev", after="", limit=9) == ["ann"]
+    assert await store.members(1, "#dev", after="", limit=9) == [("ann", Role.OWNER)]
     assert (await store.missed(1, after=0, rooms_after=0, upto=2)).seq == 2
     with pytest.raises(NotAMember):
         await store.members(1, "#other", after="", limit=9)

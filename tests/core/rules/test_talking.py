@@ -1,36 +1,26 @@
-"""The rules: what may happen, and what follows. No loop, no database."""
+"""What is said and where: sending, joining, leaving. No loop, no database."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from chat_service.core.address import LOBBY
-from chat_service.core.commands import Enter, Entry, EntryBody, Exit, Join, Leave, Send
+from chat_service.core.commands import Entry, EntryBody, Join, Leave, Send
 from chat_service.core.errors import (
     InvalidCommand,
     LimitReached,
-    NameTaken,
     NoSuchUser,
     NotAMember,
+    PermissionDenied,
 )
 from chat_service.core.events import Ack
 from chat_service.core.limits import MAX_REFUSED, MAX_ROOMS
-from chat_service.core.rules import (
-    Claim,
-    Decision,
-    Enrol,
-    Holder,
-    MarkAway,
-    Post,
-    Release,
-    Sent,
-    Withdraw,
-    decide,
-    refused_before,
-    topic_of,
-)
+from chat_service.core.rules.changes import Change, Decision, Enrol, Post, Withdraw
+from chat_service.core.rules.facts import Account, Holder, Room, Sanction, Seat, Sent
+from chat_service.core.rules.talking import join, leave, refused_before, send, topic_of
 
 ANN, BOB = b"client of ann", b"client of bob"
+AT = 1_000_000
 
 
 class World:
@@ -38,15 +28,15 @@ class World:
 
     def __init__(self) -> None:
         self.holders: dict[str, Holder] = {}
-        self.identities: dict[tuple[str, bytes], int] = {}
         self.joined: dict[int, list[str]] = {}
         self.sent: dict[tuple[int, bytes], Sent] = {}
+        self.places: dict[str, Room] = {}
 
     def holder(self, name: str) -> Holder | None:
         return self.holders.get(name)
 
-    def identity(self, name: str, client: bytes) -> int | None:
-        return self.identities.get((name, client))
+    def account(self, name: str) -> Account | None:
+        return None
 
     def member(self, identity: int, room: str) -> bool:
         return room in self.joined.get(identity, ())
@@ -57,109 +47,37 @@ class World:
     def last_sent(self, identity: int, client: bytes) -> Sent | None:
         return self.sent.get((identity, client))
 
+    def room(self, room: str) -> Room | None:
+        return self.places.get(room)
+
+    def vacant(self, room: str) -> bool:
+        return all(room not in rooms for rooms in self.joined.values())
+
 
 @pytest.fixture
 def world() -> World:
     """Ann (identity 1, in #dev and #art) and Bob (identity 2), both connected."""
     world = World()
-    world.holders["ann"] = Holder(1, ANN, "s-ann", transient=False)
-    world.holders["bob"] = Holder(2, BOB, "s-bob", transient=False)
-    world.identities = {("ann", ANN): 1, ("bob", BOB): 2}
+    world.holders["ann"] = Holder(1, ANN, False, {"s-ann": Seat(ANN, b"")})
+    world.holders["bob"] = Holder(2, BOB, False, {"s-bob": Seat(BOB, b"")})
     world.joined[1] = ["#dev", "#art"]
     return world
 
 
-def by_ann(
-    body: EntryBody, *, session: str = "s-ann", client: bytes = ANN, user: str = "ann"
-) -> Entry:
-    return Entry(session, 7, user, client, 1_000_000, body)
+_RULES: dict[type, Callable[..., Decision]] = {Send: send, Join: join, Leave: leave}
 
 
-def changes(decision: Decision) -> list[object]:
+def decide(entry: Entry, world: World) -> Decision:
+    return _RULES[type(entry.body)](entry, entry.body, world)
+
+
+def by_ann(body: EntryBody) -> Entry:
+    return Entry("s-ann", 7, "ann", ANN, AT, body)
+
+
+def changes(decision: Decision) -> list[Change]:
     assert not isinstance(decision, Ack)
     return list(decision)
-
-
-def claims(decision: Decision) -> tuple[int | None, bool]:
-    """Return the identity that a lone claim is for, and whether it is transient."""
-    (claim,) = changes(decision)
-    assert isinstance(claim, Claim)
-    return claim.identity, claim.transient
-
-
-def absent(world: World, name: str) -> None:
-    world.holders[name] = world.holders[name]._replace(session=None)
-
-
-# --- names ---
-
-
-@pytest.mark.parametrize("transient", [True, False])
-def test_a_name_nobody_had_is_claimed_for_a_new_identity(world: World, transient: bool) -> None:
-    entry = by_ann(Enter(transient), user="cyd")
-    assert claims(decide(entry, world)) == (None, transient)
-
-
-def test_a_client_takes_its_own_name_over_from_its_older_session(world: World) -> None:
-    assert claims(decide(by_ann(Enter(), session="newer"), world)) == (1, False)
-
-
-def test_a_client_that_returns_is_who_it_was(world: World) -> None:
-    absent(world, "ann")
-    assert claims(decide(by_ann(Enter(), session="newer"), world)) == (1, False)
-
-
-def test_a_name_in_use_is_taken(world: World) -> None:
-    with pytest.raises(NameTaken, match="the name ann is taken"):
-        decide(by_ann(Enter(), client=BOB, session="thief"), world)
-
-
-def test_a_free_name_passes_to_a_new_identity_and_the_old_one_leaves_its_rooms(
-    world: World,
-) -> None:
-    absent(world, "ann")
-    *evicted, claim = changes(decide(by_ann(Enter(), client=BOB, session="next"), world))
-    assert evicted == [Withdraw(1, "#art"), Withdraw(1, "#dev")]
-    assert isinstance(claim, Claim)
-    assert claim.identity is None
-
-
-def test_a_name_that_passes_back_finds_its_first_identity(world: World) -> None:
-    world.holders["ann"] = Holder(3, BOB, None, transient=False)
-    world.identities["ann", BOB] = 3
-    assert claims(decide(by_ann(Enter()), world)) == (1, False)
-
-
-def test_a_session_that_leaves_frees_its_name_but_keeps_its_rooms(world: World) -> None:
-    assert changes(decide(by_ann(Exit()), world)) == [MarkAway(1), Release()]
-
-
-def test_a_lost_session_keeps_its_name_for_a_while(world: World) -> None:
-    assert changes(decide(by_ann(Exit(hold=True)), world)) == [MarkAway(1)]
-
-
-def test_a_client_without_an_id_leaves_its_rooms_with_its_name(world: World) -> None:
-    world.holders["ann"] = Holder(1, ANN, "s-ann", transient=True)
-    assert changes(decide(by_ann(Exit()), world)) == [
-        Withdraw(1, "#art"),
-        Withdraw(1, "#dev"),
-        MarkAway(1),
-        Release(),
-    ]
-
-
-@pytest.mark.parametrize("hold", [True, False])
-@pytest.mark.parametrize(("user", "session"), [("ann", "superseded"), ("cyd", "s-cyd")])
-def test_the_end_of_a_session_that_has_no_name_changes_nothing(
-    world: World, user: str, session: str, hold: bool
-) -> None:
-    assert changes(decide(by_ann(Exit(hold), user=user, session=session), world)) == []
-
-
-@pytest.mark.parametrize("body", [Send(LOBBY, "hi"), Join("#new"), Leave("#dev")])
-def test_who_has_lost_the_name_does_nothing_under_it(world: World, body: EntryBody) -> None:
-    with pytest.raises(NameTaken, match="has passed to another connection"):
-        decide(by_ann(body, session="superseded"), world)
 
 
 # --- messages ---
@@ -181,7 +99,7 @@ def test_nobody_speaks_in_a_room_without_being_in_it(world: World) -> None:
 @pytest.mark.parametrize("here", [True, False])
 def test_a_user_is_spoken_to_whether_connected_or_not(world: World, here: bool) -> None:
     if not here:
-        absent(world, "bob")
+        world.holders["bob"] = world.holders["bob"]._replace(seats={})
     assert changes(decide(by_ann(Send("@bob", "psst")), world)) == [Post(1, (1, 2))]
 
 
@@ -199,8 +117,26 @@ def test_a_user_who_was_never_there_cannot_be_spoken_to(world: World) -> None:
 
 
 def test_a_private_message_is_for_the_identity_that_has_the_name_now(world: World) -> None:
-    world.holders["bob"] = Holder(9, b"another", None, transient=True)
+    world.holders["bob"] = Holder(9, b"another", True, {})
     assert changes(decide(by_ann(Send("@bob", "psst")), world)) == [Post(1, (1, 9))]
+
+
+@pytest.mark.parametrize(("room", "until"), [(LOBBY, 0), ("#dev", AT + 1)])
+def test_who_is_muted_does_not_speak_there(world: World, room: str, until: int) -> None:
+    world.places[room] = Room(mutes={"ann": Sanction(until, "", "bob")})
+    with pytest.raises(PermissionDenied, match=f"you are muted in {room}"):
+        decide(by_ann(Send(room, "hi")), world)
+    assert changes(decide(by_ann(Send("#art", "hi")), world)) == [Post(1, "#art")]
+
+
+def test_a_mute_ends_by_itself(world: World) -> None:
+    world.places["#dev"] = Room(mutes={"ann": Sanction(AT, "", "bob")})
+    assert changes(decide(by_ann(Send("#dev", "hi")), world)) == [Post(1, "#dev")]
+
+
+def test_a_mute_is_for_one_name(world: World) -> None:
+    world.places["#dev"] = Room(mutes={"bob": Sanction(0, "", "ann")})
+    assert changes(decide(by_ann(Send("#dev", "hi")), world)) == [Post(1, "#dev")]
 
 
 # --- exactly once ---
@@ -225,7 +161,8 @@ def test_an_older_nonce_is_a_duplicate_of_which_no_more_is_known(world: World) -
 
 def test_a_duplicate_is_told_before_anything_that_has_changed_since(world: World) -> None:
     world.sent[1, ANN] = Sent(5, 40, 4, 123)
-    for to in ("#left-since", "@gone"):
+    world.places["#dev"] = Room(mutes={"ann": Sanction(0, "", "bob")})
+    for to in ("#left-since", "@gone", "#dev"):
         assert isinstance(decide(by_ann(Send(to, "hi", 5)), world), Ack)
 
 
@@ -244,8 +181,24 @@ def test_without_a_nonce_no_message_is_a_duplicate(world: World) -> None:
 # --- rooms ---
 
 
-def test_joining_makes_a_member(world: World) -> None:
+def test_who_makes_a_room_is_its_owner(world: World) -> None:
+    assert changes(decide(by_ann(Join("#new")), world)) == [Enrol(1, "#new", owner=True)]
+
+
+@pytest.mark.parametrize("owner", [2, None])
+def test_who_joins_where_somebody_is_becomes_a_member(world: World, owner: int | None) -> None:
+    world.places["#new"], world.joined[2] = Room(owner=owner), ["#new"]
     assert changes(decide(by_ann(Join("#new")), world)) == [Enrol(1, "#new")]
+
+
+def test_a_room_that_everyone_has_left_is_its_owners_still(world: World) -> None:
+    world.places["#new"] = Room(owner=2)
+    assert changes(decide(by_ann(Join("#new")), world)) == [Enrol(1, "#new")]
+
+
+def test_a_room_that_everyone_has_left_and_nobody_owns_is_the_next_ones(world: World) -> None:
+    world.places["#new"] = Room()
+    assert changes(decide(by_ann(Join("#new")), world)) == [Enrol(1, "#new", owner=True)]
 
 
 @pytest.mark.parametrize("room", [LOBBY, "#dev"])
@@ -255,7 +208,7 @@ def test_joining_where_one_is_already_changes_nothing(world: World, room: str) -
 
 def test_the_number_of_rooms_is_limited(world: World) -> None:
     world.joined[1] = [f"#r{number}" for number in range(MAX_ROOMS - 1)]
-    assert changes(decide(by_ann(Join("#last")), world)) == [Enrol(1, "#last")]
+    assert changes(decide(by_ann(Join("#last")), world)) == [Enrol(1, "#last", owner=True)]
     world.joined[1].append("#last")
     with pytest.raises(LimitReached):
         decide(by_ann(Join("#more")), world)
@@ -263,7 +216,7 @@ def test_the_number_of_rooms_is_limited(world: World) -> None:
 
 
 def test_leaving_ends_a_membership(world: World) -> None:
-    assert changes(decide(by_ann(Leave("#dev")), world)) == [Withdraw(1, "#dev")]
+    assert changes(decide(by_ann(Leave("#dev")), world)) == [Withdraw(1, "#dev", "ann")]
 
 
 def test_nobody_leaves_a_room_without_being_in_it(world: World) -> None:

@@ -1,0 +1,171 @@
+"""What the admins of a server may do to those who are on it."""
+
+from collections.abc import Collection, Mapping
+from ipaddress import ip_network
+
+from chat_service.core.address import LOBBY
+from chat_service.core.commands import (
+    Announce,
+    BanSubject,
+    DeleteAccount,
+    EndSessions,
+    Entry,
+    UnbanSubject,
+    UpdateAccount,
+)
+from chat_service.core.errors import InvalidAddress, LimitReached, NoSuchUser, PermissionDenied
+from chat_service.core.events import Ack, Announcement, Goodbye, GoodbyeReason
+from chat_service.core.limits import MAX_SANCTIONS
+from chat_service.core.moderation import SanctionKind
+from chat_service.core.origin import parse_origin
+from chat_service.core.rules.accounts import end_sign_ins
+from chat_service.core.rules.changes import (
+    Change,
+    Decision,
+    Drop,
+    Finish,
+    Impose,
+    Lift,
+    MarkAway,
+    Promote,
+    Rekey,
+    Tell,
+    Withdraw,
+)
+from chat_service.core.rules.facts import FOR_GOOD, Account, Facts, Sanction
+from chat_service.core.rules.naming import sessions_of
+from chat_service.core.rules.proofs import require_admin
+
+SERVER = ""
+"""The scope of what holds on the whole server."""
+
+
+def update_account(entry: Entry, body: UpdateAccount, facts: Facts) -> Decision:
+    """Set an account's password or rights."""
+    require_admin(entry.user, body.proof, entry.at, facts)
+    _account(body.user, facts)
+    changes: list[Change] = []
+    if body.hash is not None:
+        changes += [Rekey(body.user, body.hash), *end_sign_ins(body.user, facts)]
+    if body.admin is not None:
+        changes.append(Promote(body.user, body.admin))
+    return changes
+
+
+def delete_account(entry: Entry, body: DeleteAccount, facts: Facts) -> Decision:
+    """Take an account away: it leaves its rooms, and its name is free."""
+    require_admin(entry.user, body.proof, entry.at, facts)
+    account = _account(body.user, facts)
+    rooms = facts.rooms(account.identity)
+    return (
+        *(Withdraw(account.identity, room, body.user) for room in rooms),
+        *end_sign_ins(body.user, facts),
+        Drop(body.user),
+    )
+
+
+def end_sessions(entry: Entry, body: EndSessions, facts: Facts) -> Decision:
+    """End the sessions of a user, who may come back."""
+    require_admin(entry.user, body.proof, entry.at, facts)
+    words = body.reason or "an admin has ended your session"
+    goodbye = Goodbye(GoodbyeReason.ENDED, words)
+    return _end(body.user, goodbye, facts, only={body.session} if body.session else None)
+
+
+def ban(entry: Entry, body: BanSubject, facts: Facts) -> Decision:
+    """Let a name or a network in no more, and end the sessions that come from it."""
+    require_admin(entry.user, body.proof, entry.at, facts)
+    if is_network(body.subject):
+        _check_network(body.subject)
+    if (account := facts.account(body.subject)) is not None and account.admin:
+        raise PermissionDenied("an admin cannot be banned")
+    bans = facts.bans()
+    if body.subject not in bans and in_force(bans, entry.at) >= MAX_SANCTIONS:
+        raise LimitReached(f"there are {MAX_SANCTIONS} bans, which is the most")
+    sanction = Sanction(ends_at(entry.at, body.duration), body.reason, entry.user)
+    imposed = Impose(SERVER, SanctionKind.BAN, body.subject, sanction)
+    why = f": {body.reason}" if body.reason else ""
+    goodbye = Goodbye(GoodbyeReason.BANNED, f"you are banned from this server{why}")
+    if is_network(body.subject):
+        return (imposed, *_end_network(body.subject, goodbye, facts))
+    return (imposed, *_end(body.subject, goodbye, facts))
+
+
+def unban(entry: Entry, body: UnbanSubject, facts: Facts) -> Decision:
+    """Let a name or a network in again."""
+    require_admin(entry.user, body.proof, entry.at, facts)
+    if body.subject not in facts.bans():
+        return Ack(duplicate=True)
+    return (Lift(SERVER, SanctionKind.BAN, body.subject),)
+
+
+def announce(entry: Entry, body: Announce, facts: Facts) -> Decision:
+    """Say something to everyone."""
+    require_admin(entry.user, body.proof, entry.at, facts)
+    holder = facts.holder(entry.user)
+    identity = holder.identity if holder is not None else 0
+    return (Tell(identity, LOBBY, Announcement(body.text, entry.user, entry.at)),)
+
+
+def is_network(subject: str) -> bool:
+    """Tell whether the subject of a ban is a network, in its normal form, and not a name."""
+    return "/" in subject
+
+
+def network(text: str) -> str:
+    """Return the normal form of an address or a network; raises InvalidAddress."""
+    # An IPv4 address in the clothes of IPv6 is one of IPv4, as where connections come from.
+    plain = text if "/" in text else parse_origin(text)
+    try:
+        return str(ip_network(plain.strip(), strict=False))
+    except ValueError:
+        raise InvalidAddress(f"not an address or a network: {text[:64]!a}") from None
+
+
+def _check_network(subject: str) -> None:
+    """Raise InvalidAddress for what is no network in its normal form, which nothing would match."""
+    if network(subject) != subject:
+        raise InvalidAddress(f"not the normal form of a network: {subject[:64]!a}")
+
+
+def ends_at(at: int, duration: float | None) -> int:
+    """Return when what lasts for some seconds ends, in microseconds since 1970."""
+    return FOR_GOOD if duration is None else at + round(duration * 1_000_000)
+
+
+def in_force(sanctions: Mapping[str, Sanction], at: int) -> int:
+    """Return how many sanctions hold at a time."""
+    return sum(sanction.in_force(at) for sanction in sanctions.values())
+
+
+def _end_network(subject: str, goodbye: Goodbye, facts: Facts) -> list[Change]:
+    seated = facts.seated_in(subject)
+    names = sorted({name for name, _session in seated})
+    sessions = {session for _name, session in seated}
+    return [change for name in names for change in _end(name, goodbye, facts, only=sessions)]
+
+
+def _end(
+    name: str, goodbye: Goodbye, facts: Facts, *, only: Collection[str] | None = None
+) -> list[Change]:
+    """End a name's sessions, or only some; a transient guest leaves its rooms with the last."""
+    holder = facts.holder(name)
+    if holder is None:
+        return []
+    sessions = tuple(it for it in sessions_of(holder) if only is None or it in only)
+    if not sessions:
+        return []
+    over = holder.transient and len(sessions) == len(holder.seats)
+    left = facts.rooms(holder.identity) if over else ()
+    changes: list[Change] = [Withdraw(holder.identity, room, name) for room in left]
+    changes.append(Finish(name, sessions, goodbye))
+    if all(it in sessions or seat.lost for it, seat in holder.seats.items()):
+        changes.append(MarkAway(holder.identity))
+    return changes
+
+
+def _account(name: str, facts: Facts) -> Account:
+    account = facts.account(name)
+    if account is None:
+        raise NoSuchUser(f"there is no account {name}")
+    return account
