@@ -2,7 +2,8 @@
 
 Commands and bytes are counted three times: for the session, for its user (all sessions together)
 and for its address, where many people may share one. Connects are counted for the address and,
-once a name was said, for the user. The buckets of users and addresses outlive their sessions,
+once a name was said, for the user; unary calls are connects as well, and accounts that are made are
+counted for the address. The buckets of users and addresses outlive their sessions,
 else reconnecting would fill them.
 """
 
@@ -31,6 +32,7 @@ class Rates(NamedTuple):
     connects: Rate | None
     commands: Rate | None
     bytes: Rate | None
+    registrations: Rate | None = None
 
 
 class _Buckets:
@@ -60,6 +62,7 @@ class FloodControl:
         self.rates = rates
         self.clock = clock
         self._connects = _Buckets(rates.connects, 1)
+        self._registrations = _Buckets(rates.registrations, 1)
         self._logins = _Buckets(rates.connects, CONNECTS_OF_ONE_USER)
         self._commands = _Buckets(rates.commands, USER_FACTOR)
         self._bytes = _Buckets(rates.bytes, USER_FACTOR)
@@ -74,6 +77,16 @@ class FloodControl:
         commands = _limits(_own(self.rates.commands, now), self._commands_from.of(address, now))
         octets = _limits(_own(self.rates.bytes, now), self._bytes_from.of(address, now))
         return Meter(self, commands, octets)
+
+    def register(self, address: str) -> None:
+        """Count an account that somebody makes; raises RateLimited."""
+        now = self.clock()
+        _take(
+            1,
+            now,
+            _limits(self._registrations.of(address, now)),
+            "too many registrations from your address",
+        )
 
     def login(self, meter: "Meter", user: str) -> None:
         """Count a session's claim to a name; raises RateLimited."""

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chat_service.core.commands import Secret
 from chat_service.core.errors import Unavailable
+from chat_service.core.origin import parse_origin
 from chat_service.hub.outbox import Outbox
 from chat_service.session import Services, Session
 from chat_service.wire.port import Codec
@@ -20,8 +22,18 @@ class Reception:
         self._max_sessions = max_sessions
         self._outlived = 0
 
-    def open(self, codec: Codec, peer: str) -> Session:
-        """Make the session of a new connection from an address without a port.
+    def open(
+        self,
+        codec: Codec,
+        peer: str,
+        *,
+        certified: str | None = None,
+        bearer: Secret | None = None,
+    ) -> Session:
+        """Make the session of a new connection from a peer, as a socket or gRPC names it.
+
+        `certified` is whom the client's certificate names, None where none is asked for; `bearer`
+        a token that came before the first command.
 
         Raises Unavailable or RateLimited if none can be had now; those that exist live on.
         """
@@ -30,7 +42,8 @@ class Reception:
             raise Unavailable("the server is shutting down", retry_after=1.0)
         if len(hub.registry) + self._outlived >= self._max_sessions:
             raise Unavailable("the server is full", retry_after=5.0)
-        return Session(self._services, codec, Outbox(*self._outbox_bounds), peer)
+        outbox = Outbox(*self._outbox_bounds)
+        return Session(self._services, codec, outbox, parse_origin(peer), certified, bearer)
 
     @contextmanager
     def outlived(self) -> Iterator[None]:

@@ -11,45 +11,51 @@ ENDED means that the last event is in the outbox; the transport flushes it and c
 """
 
 import asyncio
-import hashlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from chat_service import __version__
+from chat_service.auth.doorman import Doorman, Origin
 from chat_service.catch_up import SlowConsumer, StartingPoint, catch_up, starting_point
 from chat_service.core import limits
-from chat_service.core.address import LOBBY, parse_address, parse_name, parse_room
+from chat_service.core.address import LOBBY, parse_address, parse_room
+from chat_service.core.checks import CHECKS, check_send
 from chat_service.core.commands import (
+    ChangePassword,
     Command,
     CommandBody,
     Cursor,
-    Enter,
     Entry,
     EntryBody,
     Hello,
     History,
     Join,
     Leave,
+    Moderate,
     Ping,
     Quit,
+    Register,
+    Secret,
     Send,
+    SetPassword,
+    SignUp,
     Who,
 )
 from chat_service.core.errors import (
+    Banned,
     ErrorCode,
     HelloRequired,
     InvalidCommand,
-    InvalidText,
     RateLimited,
     Refusal,
-    Unavailable,
+    Unauthenticated,
 )
 from chat_service.core.events import (
     FAILED,
+    REVOKED,
     SLOW,
     Ack,
     Error,
@@ -61,12 +67,15 @@ from chat_service.core.events import (
     Roster,
     Welcome,
 )
+from chat_service.core.lookalike import skeleton
+from chat_service.core.moderation import Role
 from chat_service.core.outcome import Applied, Entered
-from chat_service.core.text import utf8_size
+from chat_service.entrance import Entrance
 from chat_service.flood import FloodControl
 from chat_service.hub.hub import Hub
 from chat_service.hub.outbox import Outbox
 from chat_service.hub.registry import Subscriber
+from chat_service.in_flight import InFlight
 from chat_service.log.port import Log
 from chat_service.logs import get
 from chat_service.state.port import Archive
@@ -74,13 +83,7 @@ from chat_service.wire.port import Codec, Received
 
 _log = get("session")
 
-COMMIT_TIMEOUT = 10.0
-"""Seconds in which what a client asked has to be answered before it is let go."""
-
-MAX_UNANSWERED = 1024
-"""Entries of one session that are under way before it is not read any further: whoever floods
-fills the batches that others' entries come behind only so far, and pays for an fsync all the same.
-"""
+_LONGEST_TIMER = 30 * 86_400.0
 
 LINGER = 5.0
 """Seconds that a client has to read its last events after the session has ended."""
@@ -103,16 +106,26 @@ class Services:
     log: Log
     archive: Archive
     flood: FloodControl
+    doorman: Doorman
     now: Callable[[], int]
 
 
 class Session:
     """One connection of one user. Also the `Owner` that the hub talks to.
 
-    `peer` is the address that it comes from, without a port. Raises RateLimited if too many do.
+    `address` is where it comes from, without a port, and `certified` the name in its certificate.
+    Raises RateLimited if too many come from there.
     """
 
-    def __init__(self, services: Services, codec: Codec, outbox: Outbox, peer: str) -> None:
+    def __init__(
+        self,
+        services: Services,
+        codec: Codec,
+        outbox: Outbox,
+        address: str,
+        certified: str | None = None,
+        bearer: Secret | None = None,
+    ) -> None:
         self.outbox = outbox
         self.goodbye: Goodbye | None = None
         """Why it ended; None while it has not, or if the client just left."""
@@ -121,26 +134,22 @@ class Session:
         self.on_end: Callable[[], None] | None = None
         """Called when the last event is in the outbox."""
         self._hub = services.hub
-        self._ledger = services.log
         self._archive = services.archive
-        self._now = services.now
         self._flood = services.flood
-        self._meter = services.flood.connect(peer)
+        self._meter = services.flood.connect(address)
         self._codec = codec
-        self._peer = peer
+        self._entrance = Entrance(
+            services.doorman, Origin(address, certified=certified), bearer, typing=codec.interactive
+        )
         self._phase = Phase.NEW
-        self._hello = Hello("")
-        self._transient = False
-        self._client = b""
-        self._unanswered = 0
         # The unbroken run of nonces that came over this connection last.
         self._first_nonce = self._last_nonce = 0
-        self._progress: asyncio.Event | None = None  # made where somebody awaits answers
         self._catching_up: asyncio.Task[None] | None = None
         self._member = Subscriber(secrets.token_hex(8), self, codec, outbox)
-        self._deadline = asyncio.get_running_loop().call_later(
-            limits.HELLO_TIMEOUT, self._hello_missing
-        )
+        hub = services.hub
+        self._in_flight = InFlight(self.id, services.log, services.now, lambda: hub.draining)
+        self._expiry: asyncio.TimerHandle | None = None
+        self._deadline = self._hello_within(limits.HELLO_TIMEOUT)
         self._hub.open(self._member)
 
     @property
@@ -177,7 +186,7 @@ class Session:
         """Let the client leave cleanly, once everything it asked has been answered."""
         await self._execute(self._codec.end_of_input())
         if not self.ended:
-            await self._all_answered()
+            await self._in_flight.all_answered()
             self._finish()
 
     async def close(self) -> None:
@@ -192,7 +201,7 @@ class Session:
         if self._catching_up is not None:
             self._catching_up.cancel()
             await asyncio.gather(self._catching_up, return_exceptions=True)
-        self._hub.leave(self._member, hold=expected_back and not self._transient)
+        self._hub.leave(self._member, hold=expected_back and not self._entrance.transient)
         _log.debug("closed", session=self.id, user=self._member.user, lost=expected_back)
         # Without these, what was held would stay until the garbage collector finds the circles.
         self.on_end = self.outbox.on_ready = None
@@ -202,10 +211,9 @@ class Session:
 
     def answered(self, applied: Sequence[Applied]) -> None:
         """Pass on the replies to some of this session's entries."""
-        self._unanswered -= len(applied)
-        self._tell_progress()
+        self._in_flight.answered(len(applied))
         acks: list[Event] = []
-        for entry, reply, _events in applied:
+        for entry, reply, *_ in applied:
             if isinstance(reply, Ack):
                 acks.append(Event(reply, 0, entry.ref))
                 continue
@@ -282,54 +290,61 @@ class Session:
         if self._phase is not Phase.NEW:
             raise InvalidCommand("you have said who you are already")
         self._phase = Phase.ENTERING
-        name = parse_name(hello.user)
-        if len(hello.client_id.encode()) > limits.MAX_CLIENT_ID_BYTES:
-            raise InvalidCommand(f"a client_id has at most {limits.MAX_CLIENT_ID_BYTES} bytes")
-        self._hello = hello
-        self._transient = not hello.client_id
-        # The id is the client's secret: what proves it later is a digest, and that is all we keep.
-        secret = hello.client_id.encode() or secrets.token_bytes(16)
-        self._client = hashlib.sha256(secret).digest()[:16]
-        self._flood.login(self._meter, name)
-        async with self._hub.registry.claim(name):
-            self._append(ref, name, Enter(self._transient, self._resume_seq()))
-            await self._all_answered()
+        entering = await self._entrance.knock(hello, self._archive.epoch)
+        self._flood.login(self._meter, entering.name)
+        if self.ended:
+            return  # the client has gone while its password was looked at
+        self._in_flight.client = self._entrance.client
+        async with self._hub.registry.claim(entering.name):
+            self._in_flight.append(ref, entering.name, entering.body)
+            await self._in_flight.all_answered()
+        if entering.expires is not None and self._phase is Phase.OPEN:
+            self._expire_at(entering.expires)
 
-    def _resume_seq(self) -> int | None:
-        resume = self._hello.resume
-        return resume.seq if resume is not None and resume.epoch == self._archive.epoch else None
+    def _expire_at(self, expires: float) -> None:
+        """End the session when what it came with is no longer good."""
+        # A timer far off would overflow, and nobody is connected for so long.
+        seconds = min(expires - self._in_flight.now() / 1_000_000, _LONGEST_TIMER)
+        loop = asyncio.get_running_loop()
+        self._expiry = loop.call_later(max(0.0, seconds), self.end, REVOKED)
 
     def _send(self, ref: int, send: Send) -> Awaitable[None] | None:
-        to = parse_address(send.to)
-        text = send.text
-        if not text or text.isspace():
-            raise InvalidText("a text cannot be empty")
-        if utf8_size(text) > limits.MAX_TEXT_BYTES:
-            raise InvalidText(f"a text has at most {limits.MAX_TEXT_BYTES} bytes")
-        since = self._first_nonce if send.nonce else 0
-        return self._submit(ref, Send(to, text, send.nonce, send.reply_to, since))
+        return self._submit(ref, check_send(send, self._first_nonce))
 
-    def _join(self, ref: int, join: Join) -> Awaitable[None] | None:
-        return self._submit(ref, Join(parse_room(join.room)))
+    def _order(self, ref: int, it: Join | Leave | Moderate) -> Awaitable[None] | None:
+        return self._submit(ref, CHECKS[type(it)](it))
 
-    def _leave(self, ref: int, leave: Leave) -> Awaitable[None] | None:
-        return self._submit(ref, Leave(parse_room(leave.room)))
+    async def _sign_up(self, ref: int, it: SignUp) -> None:
+        self._flood.register(self._entrance.address)
+        hashed = await self._entrance.hash_to_register(it.password)
+        await self._in_flight.all_answered()
+        look = skeleton(self._member.user)
+        self._append(ref, Register(hashed, look, address=self._entrance.address))
+
+    async def _change_password(self, ref: int, it: ChangePassword) -> None:
+        change = await self._entrance.change(self._member.user, it.old, it.new)
+        self._append(ref, SetPassword(*change))
 
     async def _who(self, ref: int, who: Who) -> None:
-        await self._all_answered()
+        await self._in_flight.all_answered()
         to = parse_room(who.to) if who.to else ""
         users = self._hub.registry.users
+        found: list[tuple[str, Role | None]]
         if to in ("", LOBBY):
             names = sorted(name for name in users if name > who.after)[: limits.MAX_ROSTER + 1]
+            found = [(name, None) for name in names]
         else:
-            names = await self._archive.members(
-                self._member.identity, to, after=who.after, limit=limits.MAX_ROSTER + 1
-            )
-        members = tuple(Member(name, name in users) for name in names[: limits.MAX_ROSTER])
-        self._put(Event(Roster(to, members, len(names) > limits.MAX_ROSTER), ref=ref))
+            found = [
+                *await self._archive.members(
+                    self._member.identity, to, after=who.after, limit=limits.MAX_ROSTER + 1
+                )
+            ]
+        members = tuple(Member(name, name in users, role) for name, role in found)
+        page = members[: limits.MAX_ROSTER]
+        self._put(Event(Roster(to, page, len(members) > len(page)), ref=ref))
 
     async def _history(self, ref: int, history: History) -> None:
-        await self._all_answered()
+        await self._in_flight.all_answered()
         page = await self._archive.history(
             self._member.identity,
             parse_address(history.to),
@@ -340,58 +355,19 @@ class Session:
         self._put(Event(page, ref=ref))
 
     async def _ping(self, ref: int, _ping: Ping) -> None:
-        await self._all_answered()  # so that a Pong tells that all before it is done
+        await self._in_flight.all_answered()  # so that a Pong tells that all before it is done
         self._put(Event(Pong(), ref=ref))
 
     async def _quit(self, _ref: int, _quit: Quit) -> None:
-        await self._all_answered()
+        await self._in_flight.all_answered()
         self.end(Goodbye(GoodbyeReason.LEFT, "bye"))
 
     def _submit(self, ref: int, body: EntryBody) -> Awaitable[None] | None:
         """Append at once where there is room for it; if not, return the wait for that."""
-        if self._unanswered < MAX_UNANSWERED and self._ledger.has_room:
-            self._append(ref, self._member.user, body)
-            return None
-        return self._submit_later(ref, body)
+        return self._in_flight.submit(ref, self._member.user, body)
 
-    async def _submit_later(self, ref: int, body: EntryBody) -> None:
-        async with _in_time():
-            await self._answered_but_for(MAX_UNANSWERED - 1)
-            if not self._ledger.has_room:
-                await self._room_or_end()
-        if not (self.ended or self._hub.draining):
-            self._append(ref, self._member.user, body)
-
-    async def _room_or_end(self) -> None:
-        """Wait until the log has room for an entry, or the session has ended."""
-        ended = self._answered_but_for(-1)  # which happens in no other way
-        waits = [asyncio.ensure_future(wait) for wait in (self._ledger.room(), ended)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-
-    def _append(self, ref: int, user: str, body: EntryBody) -> None:
-        self._unanswered += 1
-        entry = Entry(self.id, ref, user, self._client, self._now(), body)
-        self._ledger.append(entry)
-
-    async def _all_answered(self) -> None:
-        if self._unanswered:
-            async with _in_time():
-                await self._answered_but_for(0)
-
-    async def _answered_but_for(self, count: int) -> None:
-        """Wait until no more than so many entries are unanswered, or the session has ended."""
-        while self._unanswered > count and not self.ended:
-            self._progress = self._progress or asyncio.Event()
-            await self._progress.wait()
-
-    def _tell_progress(self) -> None:
-        if self._progress is not None:
-            self._progress.set()
-            self._progress = None
+    def _append(self, ref: int, body: EntryBody) -> None:
+        self._in_flight.append(ref, self._member.user, body)
 
     # What the client is told.
 
@@ -402,7 +378,7 @@ class Session:
         self._deadline.cancel()
         self._phase = Phase.OPEN
         self._hub.register(self._member, entered, entry)
-        start = starting_point(self._hello, entered, self._archive.epoch)
+        start = starting_point(self._entrance.hello, entered, self._archive.epoch)
         welcome = Welcome(
             user=entry.user,
             session_id=self.id,
@@ -412,11 +388,12 @@ class Session:
             rooms=entered.rooms,
             presence_limit=self._hub.presence_limit,
             version=__version__,
+            token="" if entered.account else self._entrance.token,
         )
         self._put(Event(welcome, ref=entry.ref))
         for gap in start.gaps:
             self._put(Event(gap))
-        _log.debug("welcome", session=self.id, user=entry.user, peer=self._peer)
+        _log.debug("welcome", session=self.id, user=entry.user, address=self._entrance.address)
         if start.live:
             self._member.live = True
         else:
@@ -443,23 +420,38 @@ class Session:
 
     def _refuse(self, ref: int, refusal: Refusal) -> None:
         """Answer with an Error; before the session is open, that ends it."""
-        if self._phase is Phase.ENTERING:
-            self._break_off(ref, refusal, GoodbyeReason.REFUSED)
+        asking = self._phase is Phase.NEW and isinstance(refusal, Unauthenticated)
+        if self._phase is Phase.ENTERING or asking:
+            self._refuse_entry(ref, refusal)
         elif isinstance(refusal, RateLimited) and not self._meter.tolerates():
             self._break_off(ref, refusal, GoodbyeReason.RATE_LIMITED)
         else:
             self._put(Event(_error(refusal), ref=ref))
 
+    def _refuse_entry(self, ref: int, refusal: Refusal) -> None:
+        """Ask somebody who types for the password; send everybody else away."""
+        if self._entrance.may_try_again(refusal):
+            self._phase = Phase.NEW
+            self._deadline.cancel()
+            self._deadline = self._hello_within(limits.PASSWORD_TIMEOUT)
+            self._put(Event(_error(refusal), ref=ref))
+        else:
+            banned = isinstance(refusal, Banned)
+            reason = GoodbyeReason.BANNED if banned else GoodbyeReason.REFUSED
+            self._break_off(ref, refusal, reason)
+
     def _break_off(self, ref: int, refusal: Refusal, reason: GoodbyeReason) -> None:
         self.error = refusal.code  # the refusal itself would keep this session, by its traceback
         self._put(Event(_error(refusal), ref=ref))
-        again = refusal.retry_after
+        again = None if reason is GoodbyeReason.BANNED else refusal.retry_after
         self.end(Goodbye(reason, str(refusal), reconnect=again is not None, retry_after=again))
 
-    def _hello_missing(self) -> None:
+    def _hello_within(self, seconds: float) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(seconds, self._hello_missing, seconds)
+
+    def _hello_missing(self, seconds: float) -> None:
         if self._phase is Phase.NEW:
-            seconds = f"{limits.HELLO_TIMEOUT:.0f} seconds"
-            refusal = HelloRequired(f"you have not said who you are within {seconds}")
+            refusal = HelloRequired(f"you have not said who you are within {seconds:.0f} seconds")
             self._break_off(0, refusal, GoodbyeReason.PROTOCOL_ERROR)
 
     def _finish(self, last: bytes = b"") -> None:
@@ -467,20 +459,12 @@ class Session:
             return
         self._phase = Phase.ENDED
         self._member.live = False
-        self._tell_progress()
+        self._in_flight.close()
+        if self._expiry is not None:
+            self._expiry.cancel()
         self.outbox.close(last)
         if self.on_end is not None:
             self.on_end()
-
-
-@asynccontextmanager
-async def _in_time() -> AsyncIterator[None]:
-    """Give what is waited for as long as a commit may take; raises Unavailable."""
-    try:
-        async with asyncio.timeout(COMMIT_TIMEOUT):
-            yield
-    except TimeoutError:
-        raise Unavailable("the server is too slow now", retry_after=1.0) from None
 
 
 def _error(refusal: Refusal) -> Error:
@@ -490,10 +474,13 @@ def _error(refusal: Refusal) -> Error:
 _BEGIN: dict[type, Callable[[Session, int, Any], Awaitable[None] | None]] = {
     Hello: Session._enter,  # noqa: SLF001
     Send: Session._send,  # noqa: SLF001
-    Join: Session._join,  # noqa: SLF001
-    Leave: Session._leave,  # noqa: SLF001
+    Join: Session._order,  # noqa: SLF001
+    Leave: Session._order,  # noqa: SLF001
     Who: Session._who,  # noqa: SLF001
     History: Session._history,  # noqa: SLF001
     Ping: Session._ping,  # noqa: SLF001
+    Moderate: Session._order,  # noqa: SLF001
+    SignUp: Session._sign_up,  # noqa: SLF001
+    ChangePassword: Session._change_password,  # noqa: SLF001
     Quit: Session._quit,  # noqa: SLF001
 }

@@ -18,7 +18,7 @@ from chat_service.core.events import (
     Presence,
 )
 from chat_service.core.limits import NAME_HOLD, PRESENCE_GRACE
-from chat_service.core.outcome import Applied, Durable, Entered
+from chat_service.core.outcome import Applied, Durable, Ending, Entered
 from chat_service.hub.fan_out import FanOut
 from chat_service.hub.presence import PresenceBook
 from chat_service.hub.registry import Registry, Subscriber
@@ -57,6 +57,7 @@ class Hub:
         self._presence = PresenceBook(PRESENCE_GRACE, self._tell_presence_soon)
         self._telling: asyncio.TimerHandle | None = None
         self._exits: set[asyncio.TimerHandle] = set()
+        self._asked: dict[str, asyncio.Future[Applied]] = {}
         self._closed = False
 
     # A session's way in and out.
@@ -68,11 +69,12 @@ class Hub:
     def register(self, subscriber: Subscriber, entered: Entered, entry: Entry) -> None:
         """Put a session into the map, its name being its own from here on.
 
-        An older session of the same client is superseded.
+        An older session of the same client is superseded; other clients of the user stay.
         """
         for older in list(self.registry.of_user(entry.user)):
-            older.owner.end(SUPERSEDED if older.client == entry.client else NAME_PASSED)
-            self._forget(older)
+            if older.client == entry.client or older.identity != entered.identity:
+                older.owner.end(SUPERSEDED if older.client == entry.client else NAME_PASSED)
+                self._forget(older)
         subscriber.user = entry.user
         subscriber.identity = entered.identity
         subscriber.client = entry.client
@@ -100,6 +102,12 @@ class Hub:
         if hold:
             self._exit_later(NAME_HOLD, Entry(session, 0, user, client, 0, Exit()))
 
+    def answer_to(self, asker: str) -> asyncio.Future[Applied]:
+        """Return what will come of an entry that names, instead of a session, this asker."""
+        answer = self._asked[asker] = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(lambda _: self._asked.pop(asker, None))
+        return answer
+
     def close(self) -> None:
         """Stop all timers: nothing is told or appended any more."""
         self._closed = True
@@ -124,12 +132,18 @@ class Hub:
                     self._follow(fan_out, event)
             if author is not None:
                 answers.setdefault(author, []).append(applied)
+            elif self._asked:
+                self._answer_asker(applied)
             if isinstance(applied.reply, Entered):
                 # At once, since what follows may concern the one who has come, and in this order,
                 # since the older session of a client, which ends here, is owed its answers.
                 self._let_in(fan_out, applied.entry, applied.reply, author)
                 answered.update(answers)
                 _answer(answers)
+            if applied.endings:
+                answered.update(answers)
+                _answer(answers)  # those who end are owed theirs
+                self._dismiss(applied.endings)
         answered.update(answers)
         _answer(answers)
         for slow in fan_out.deliver():
@@ -161,6 +175,8 @@ class Hub:
             elif author is not None:
                 author.owner.answered((Applied(entry, refusal),))
                 _wake(author)
+            else:
+                self._answer_asker(Applied(entry, refusal))
 
     def tell_presence(self) -> None:
         """Tell who came and went to those who share a room with them that is not too large."""
@@ -194,6 +210,7 @@ class Hub:
         if isinstance(event.body, Joined):
             for subscriber in self.registry.of_identity(event.identity):
                 subscriber.rooms.add(event.body.room)
+                subscriber.codec.moved(event.body)
                 self._rooms.setdefault(event.body.room, set()).add(subscriber)
                 fan_out.joined(subscriber, event.body.room, event.seq)
         elif isinstance(event.body, Left):
@@ -201,6 +218,7 @@ class Hub:
                 if subscriber.live:
                     fan_out.left(subscriber, event.body.room)
                 subscriber.rooms.discard(event.body.room)
+                subscriber.codec.moved(event.body)
                 self._drop_from_room(subscriber, event.body.room)
 
     def _let_in(
@@ -211,6 +229,22 @@ class Hub:
             fan_out.entered(author, entered.seq)
         else:  # nobody else would ever let go of the name
             self.release(entry.session, entry.user, entry.client, hold=False)
+
+    def _dismiss(self, endings: Sequence[Ending]) -> None:
+        """End those of the sessions that are here; the state has let go of their names already."""
+        for session, goodbye in endings:
+            subscriber = self.registry.get(session)
+            if subscriber is None:
+                continue
+            subscriber.owner.end(goodbye)
+            self._forget(subscriber)
+            if subscriber.user and not self.registry.of_user(subscriber.user):
+                self._presence.departed(subscriber.user, subscriber.rooms, lost=False)
+
+    def _answer_asker(self, applied: Applied) -> None:
+        answer = self._asked.get(applied.entry.session)
+        if answer is not None and not answer.done():
+            answer.set_result(applied)
 
     def _forget(self, subscriber: Subscriber) -> None:
         self.registry.remove(subscriber)

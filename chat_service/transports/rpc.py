@@ -9,23 +9,23 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import grpc
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
-from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from grpc_status import rpc_status
 
 from chat.v1 import chat_pb2
 from chat_service.config import Endpoint
-from chat_service.core.errors import ErrorCode, Refusal
+from chat_service.core.errors import Refusal
 from chat_service.core.events import FAILED, Error, Event, Goodbye, GoodbyeReason
 from chat_service.core.limits import MAX_FRAME_BYTES
 from chat_service.logs import get
 from chat_service.reception import Reception
 from chat_service.session import LINGER, Session
 from chat_service.startup import StartupError
-from chat_service.wire.protobuf import ProtobufCodec, duration
+from chat_service.tls import Tls
+from chat_service.transports.status import end_stream
+from chat_service.transports.unary import UnaryService
+from chat_service.transports.visitors import server_credentials, visitor
+from chat_service.wire.protobuf import ProtobufCodec
 
 _log = get("grpc")
 
@@ -33,41 +33,24 @@ SERVICE: Final = chat_pb2.DESCRIPTOR.services_by_name["Chat"].full_name
 FLUSH: Final = 0.5
 """Seconds that the server has to write out what is left when all its sessions have ended."""
 
-_ERROR_STATUS: Final = {
-    ErrorCode.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
-    ErrorCode.INVALID_COMMAND: grpc.StatusCode.INVALID_ARGUMENT,
-    ErrorCode.HELLO_REQUIRED: grpc.StatusCode.FAILED_PRECONDITION,
-    ErrorCode.INVALID_ADDRESS: grpc.StatusCode.INVALID_ARGUMENT,
-    ErrorCode.INVALID_TEXT: grpc.StatusCode.INVALID_ARGUMENT,
-    ErrorCode.TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    ErrorCode.NAME_TAKEN: grpc.StatusCode.ALREADY_EXISTS,
-    ErrorCode.NO_SUCH_USER: grpc.StatusCode.NOT_FOUND,
-    ErrorCode.NOT_A_MEMBER: grpc.StatusCode.PERMISSION_DENIED,
-    ErrorCode.LIMIT_REACHED: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    ErrorCode.RATE_LIMITED: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    ErrorCode.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-    ErrorCode.INTERNAL: grpc.StatusCode.INTERNAL,
-}
-_GOODBYE_STATUS: Final = {
-    GoodbyeReason.SHUTDOWN: grpc.StatusCode.UNAVAILABLE,
-    GoodbyeReason.SLOW_CONSUMER: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    GoodbyeReason.SUPERSEDED: grpc.StatusCode.ABORTED,
-    GoodbyeReason.REFUSED: grpc.StatusCode.FAILED_PRECONDITION,
-    GoodbyeReason.PROTOCOL_ERROR: grpc.StatusCode.INVALID_ARGUMENT,
-    GoodbyeReason.RATE_LIMITED: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    GoodbyeReason.INTERNAL: grpc.StatusCode.INTERNAL,
-    GoodbyeReason.LEFT: grpc.StatusCode.OK,
-}
-
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class RpcTransport:
-    """A gRPC server and its streams."""
+    """A gRPC server and its streams, under TLS if there are credentials for it."""
 
-    def __init__(self, reception: Reception, endpoint: Endpoint, keepalive: float) -> None:
+    def __init__(
+        self,
+        reception: Reception,
+        endpoint: Endpoint,
+        keepalive: float,
+        tls: Tls | None = None,
+        services: Sequence[UnaryService] = (),
+    ) -> None:
         self._reception = reception
         self._endpoint = endpoint
+        self._tls = tls
+        self._services = services
         self._server = grpc.aio.server(options=_options(keepalive))
         self._health = health.aio.HealthServicer()
         self._streams: set[asyncio.Task[Any]] = set()
@@ -79,18 +62,21 @@ class RpcTransport:
             (grpc.method_handlers_generic_handler(SERVICE, {"Connect": handler}),)
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        for service in self._services:
+            service.register(self._server)
+        names = [SERVICE, *(service.name for service in self._services)]
         reflection.enable_server_reflection(
-            (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+            (*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
         )
         try:
-            port = self._server.add_insecure_port(str(self._endpoint))
+            port = self._listen(str(self._endpoint))
         except RuntimeError:
             raise StartupError(
                 f"cannot listen on grpc {self._endpoint}: is the port in use?"
             ) from None
         await self._server.start()
-        for service in ("", SERVICE):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        for name in ("", *names):
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return Endpoint(self._endpoint.host, port)
 
     async def stop_accepting(self) -> None:
@@ -104,15 +90,21 @@ class RpcTransport:
             await asyncio.wait(self._streams, timeout=max(0.0, grace - FLUSH))
         await self._server.stop(min(grace, FLUSH))
 
+    def _listen(self, address: str) -> int:
+        if self._tls is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, server_credentials(self._tls))
+
     async def _connect(self, _request: Any, context: Context) -> None:
         """Serve one stream, from its opening to its status."""
         if (task := asyncio.current_task()) is not None:
             self._streams.add(task)
             task.add_done_callback(self._streams.discard)
         try:
-            # "ipv4:127.0.0.1:41946"; read once, since asking after the stream has ended is unsafe.
-            address = context.peer().rpartition(":")[0]
-            session = self._reception.open(ProtobufCodec(), address)
+            address, certified, bearer = visitor(context, self._tls)
+            session = self._reception.open(
+                ProtobufCodec(), address, certified=certified, bearer=bearer
+            )
         except Refusal as refusal:
             await _turn_away(context, refusal)
             return
@@ -128,7 +120,7 @@ class RpcTransport:
         error, goodbye = session.error, session.goodbye
         del session
         with self._reception.outlived():
-            await _end_stream(context, error, goodbye)
+            await end_stream(context, error, goodbye)
 
 
 async def _serve(session: Session, context: Context) -> None:
@@ -167,43 +159,7 @@ async def _turn_away(context: Context, refusal: Refusal) -> None:
     error = Error(refusal.code, str(refusal), refusal.retry_after)
     goodbye = Goodbye(GoodbyeReason.REFUSED, str(refusal), True, refusal.retry_after)
     await context.write(codec.encode(Event(error)) + codec.encode(Event(goodbye)))
-    await _end_stream(context, refusal.code, goodbye)
-
-
-async def _end_stream(context: Context, error: ErrorCode | None, goodbye: Goodbye | None) -> None:
-    """End the stream with the status that fits its goodbye, and with rich details."""
-    if goodbye is None or goodbye.reason is GoodbyeReason.LEFT:
-        return
-    code = _GOODBYE_STATUS[goodbye.reason] if error is None else _ERROR_STATUS[error]
-    reason = goodbye.reason.name if error is None else error.name
-    details = [_packed(ErrorInfo(reason=reason, domain="chat.v1"))]
-    if goodbye.retry_after is not None:
-        details.append(_packed(RetryInfo(retry_delay=duration(goodbye.retry_after))))
-    status = rpc_status.to_status(
-        Status(code=code.value[0], message=goodbye.message, details=details)
-    )
-    try:
-        await context.abort(status.code, status.details, status.trailing_metadata)
-    except grpc.aio.AbortError as aborted:
-        _forget_traceback(aborted)
-        raise
-    except Exception as failure:  # the client has gone meanwhile
-        _log.debug("nobody took the status", code=status.code.name, reason=str(failure))
-
-
-def _forget_traceback(aborted: grpc.aio.AbortError) -> None:
-    """Break the circle of an error that its stream keeps, and frames that keep the stream.
-
-    The garbage collector would find it, but that looks at what is old only rarely.
-    """
-    if (task := asyncio.current_task()) is not None:
-        task.add_done_callback(lambda _: aborted.with_traceback(None))
-
-
-def _packed(detail: Any) -> AnyMessage:
-    packed = AnyMessage()
-    packed.Pack(detail)
-    return packed
+    await end_stream(context, refusal.code, goodbye)
 
 
 def _options(keepalive: float) -> Sequence[tuple[str, int]]:

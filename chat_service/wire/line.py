@@ -1,73 +1,88 @@
 """The line protocol: what `nc` and `telnet` speak.
 
 The first line is a name. Every further one is a message to the current room, or a command, which
-begins with a slash (`//` at its start sends a line that begins with one). See `terminal` for what
+begins with a slash (`//` at its start sends a line that begins with one), or a password where one
+was asked for. See `vocabulary` for the commands, `dialogue` for the passwords, `terminal` for what
 comes back, and `telnet` for what counts as a line.
 """
 
-from collections.abc import Callable, Hashable, Sequence
-from functools import partial
-from typing import ClassVar, NamedTuple
+from collections import deque
+from collections.abc import Hashable, Sequence
+from typing import Final
 
-from chat_service.core.address import LOBBY, parse_room
+from chat_service.core.address import parse_name
 from chat_service.core.commands import (
+    ChangePassword,
     Command,
     CommandBody,
     Hello,
-    History,
-    Join,
-    Leave,
     Ping,
     Quit,
     Send,
-    Who,
+    SignUp,
 )
-from chat_service.core.errors import InvalidCommand, Refusal
-from chat_service.core.events import Error, Event, EventBody, Joined, Left, Welcome
-from chat_service.core.limits import MAX_HISTORY
+from chat_service.core.errors import ErrorCode, Refusal, Unauthenticated
+from chat_service.core.events import (
+    Error,
+    Event,
+    EventBody,
+    Goodbye,
+    GoodbyeReason,
+    Joined,
+    Left,
+    Welcome,
+)
+from chat_service.core.limits import PASSWORDS_TYPED
 from chat_service.core.outcome import Durable
+from chat_service.wire.dialogue import Dialogue, Interview, log_in
 from chat_service.wire.port import Received
 from chat_service.wire.protobuf import decode_frame
 from chat_service.wire.telnet import Line, LineReader
 from chat_service.wire.terminal import render
+from chat_service.wire.verbs import Answer, unknown
+from chat_service.wire.vocabulary import VERBS
+from chat_service.wire.whereabouts import Whereabouts
 
-_SHOWN_WORD_CHARS = 32
-
-
-class _Asked(NamedTuple):
-    """A command of which more is to be said, once it is done, than the reply says: `answer`.
-
-    `leads_to` is the room that it makes the current one, None if it lets that be.
-    """
-
-    answer: Callable[[], str]
-    leads_to: str | None = None
-
-
-class _Verb(NamedTuple):
-    """What a slash and a word stand for, with the least and the most arguments."""
-
-    parse: Callable[..., CommandBody]
-    least: int
-    most: int
-    usage: str
-    meaning: str
+_DECISIVE: Final = frozenset((Hello, Quit))
+"""What is behind these waits for the answer."""
 
 
 class LineCodec:
-    """A connection that speaks lines of text."""
+    """A connection that speaks lines of text.
+
+    What a line means may depend on the answer to a Hello or a Quit: behind one, lines wait until
+    that has come (see `waiting`), and `feed` goes on with them.
+    """
 
     echoes = False
+    interactive = True
 
     def __init__(self) -> None:
         self.user = ""
+        self.ref = 0
+        """The ref of the last line that was read."""
+        self.places = Whereabouts()
+        self.successor: LineCodec | None = None
+        """The codec of the session that follows on this one by `/login`, once this one is over."""
         self._reader = LineReader()
+        self._lines: deque[Line | Hello | Quit] = deque()
         self._named = False
-        self._ref = 0
-        self._asked: dict[int, _Asked] = {}
-        self._rooms = dict.fromkeys([LOBBY])  # a set in order of joining
-        # Where the commands so far will have led if all are done, and where those led that are.
-        self._room = self._settled = LOBBY
+        self._interview = Interview()
+        self._answers: dict[int, Answer] = {}
+        self._awaited = 0
+        """The ref of the command whose answer the next line waits for; 0 if there is none."""
+        self._name = ""
+        """Who the Hello said that this is."""
+        self._challenges = 0
+        self._next: Hello | None = None
+        """What the next session is to begin with."""
+        self._notice = ""
+        """What this connection is still to be told by itself."""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are lines for `feed` to go on with, even without new bytes."""
+        return bool(self._lines) and not self._awaited
 
     def greeting(self) -> bytes:
         """Return the line that a connection begins with: it asks for a name."""
@@ -75,173 +90,203 @@ class LineCodec:
 
     def sharing(self, *, private: bool) -> Hashable:
         """Return the current room, which decides what is labelled; if `private`, the user too."""
-        return ("line", self._room, self.user) if private else ("line", self._room)
+        if self._notice or self._interview.hides:
+            return self  # it is told something, or in a way, that no other is
+        room = self.places.current
+        return ("line", room, self.user) if private else ("line", room)
+
+    # From lines to commands.
 
     def feed(self, data: bytes) -> list[Received]:
         """Take bytes as they came. Nothing that a line holds is fatal, so this never raises."""
-        return self._receive(self._reader.feed(data))
+        self._lines += self._reader.feed(data)
+        return self._receive()
 
     def end_of_input(self) -> list[Received]:
         """Take the last line, if the end has cut it short."""
-        return self._receive(self._reader.end())
+        self._lines += self._reader.end()
+        return self._receive()
 
-    def encode(self, event: Event) -> bytes:
-        """Render an event that is this connection's alone, and follow where it leads."""
-        self._follow(event.body)
-        asked = self._asked.pop(event.ref, None)
-        if asked is not None:
-            return _encoded(self._answered(asked, event.body))
-        text = render(event.body, self._room, self.user)
-        if isinstance(event.body, Error) and event.ref and not self._named:
-            return _encoded(text) + self.greeting()
-        return _encoded(text)
+    def _receive(self) -> list[Received]:
+        received: list[Received] = []
+        while self._lines and not self._awaited:
+            line = self._lines.popleft()
+            if not isinstance(line, str) or line.strip() or self._interview.awaits_answer:
+                received.append(self._received(line))
+        return received
 
-    def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
-        """Render Acks, most of which are not shown."""
-        shown = [line for reply in replies if (line := self.encode(reply))]
-        return b"".join(shown), len(shown)
-
-    def join(self, events: Sequence[Durable]) -> bytes:
-        """Render committed events, for all connections that share a key with this one."""
-        room, user = self._room, self.user
-        return _encoded("".join([render(event.body, room, user) for event in events]))
-
-    def recall(self, frames: Sequence[bytes]) -> bytes:
-        """Render committed events that the state has stored."""
-        room, user = self._room, self.user
-        events = [event for frame in frames for event in decode_frame(frame)]
-        return _encoded("".join([render(event.body, room, user) for event in events]))
-
-    def _receive(self, lines: list[Line]) -> list[Received]:
-        return [self._received(line) for line in lines if isinstance(line, Refusal) or line.strip()]
-
-    def _received(self, line: Line) -> Received:
-        self._ref += 1
+    def _received(self, line: Line | Hello | Quit) -> Received:
+        self.ref += 1
         if isinstance(line, Refusal):
-            return self._ref, line
+            if self._interview.awaits_answer:
+                self._interview.ask_again(self.ref)
+            return self.ref, line
         try:
-            return Command(self._ref, self._parsed(line))
+            body = self._parsed(line) if isinstance(line, str) else line
         except Refusal as refusal:
-            return self._ref, refusal
+            return self.ref, refusal
+        if type(body) in _DECISIVE:
+            self._awaited = self.ref
+            self._name = body.user if isinstance(body, Hello) else self._name
+        return Command(self.ref, body)
 
     def _parsed(self, line: str) -> CommandBody:
+        if self._interview.awaits_answer:
+            return self._answer_question(line)
         if not self._named:
-            self._named = True
-            return Hello(line.strip())
+            return self._first(line.strip())
         if line.startswith("//"):
-            return Send(self._room, line[1:])
-        if line.startswith("/"):
+            return Send(self.places.current, line[1:])
+        return self._command(line) if line.startswith("/") else Send(self.places.current, line)
+
+    def _first(self, line: str) -> CommandBody:
+        if line.split(maxsplit=1)[0].lower() == "/login":
             return self._command(line)
-        return Send(self._room, line)
+        return Hello(line)
 
     def _command(self, line: str) -> CommandBody:
         word = line.split(maxsplit=1)[0]
-        verb = self._VERBS.get(word.lower())
+        verb = VERBS.get(word.lower())
         if verb is None:
-            shown = word[:_SHOWN_WORD_CHARS]
-            raise InvalidCommand(f"no such command: {shown} (/help lists them)")
-        _, *arguments = line.split(maxsplit=max(verb.most, 1))
-        if not verb.least <= len(arguments) <= verb.most:
-            raise InvalidCommand(f"usage: {verb.usage}")
-        return verb.parse(self, *arguments)
+            raise unknown(word)
+        return verb.command(self, line)
 
-    def _msg(self, name: str, text: str) -> Send:
-        return Send("@" + name.removeprefix("@"), text)
+    def answer_with(self, answer: Answer) -> None:
+        """Let the reply to the line at hand be told in this way."""
+        self._answers[self.ref] = answer
 
-    def _join(self, raw: str) -> Join:
-        room = _room(raw)
-        self._ask(partial(self._has_joined, room), leads_to=room)
-        return Join(room)
+    def hold(self, dialogue: Dialogue) -> CommandBody:
+        """Begin a dialogue; returns the command whose reply asks the first question."""
+        self._interview.begin(self.ref, dialogue)
+        return self._elicit()
 
-    def _leave(self, raw: str | None = None) -> Leave:
-        room = self._room if raw is None else _room(raw)
-        self._ask(partial(self._has_left, room), leads_to=LOBBY if room == self._room else None)
-        return Leave(room)
-
-    def _who(self) -> Who:
-        return Who(self._room)
-
-    def _history(self, count: str = "20") -> History:
-        try:
-            limit = int(count)
-        except ValueError:
-            limit = 0
-        if limit < 1:
-            raise InvalidCommand("usage: /history [N], with N from 1 on")
-        return History(self._room, limit=min(limit, MAX_HISTORY))
-
-    # The codec could answer the next two by itself, but then the answer would overtake those to the
-    # commands before. A Ping goes the way that they go.
-
-    def _list_rooms(self) -> Ping:
-        self._ask(self._room_list)
+    def _elicit(self) -> Ping:
+        """Return what has a reply once everything before it does, and does nothing else."""
+        if not self._named:
+            self._challenges += 1  # as the session does
+            raise Unauthenticated  # there are no other replies before Welcome
         return Ping()
 
-    def _help(self) -> Ping:
-        self._ask(self._verb_list)
-        return Ping()
+    def _answer_question(self, line: str) -> CommandBody:
+        asked = self._interview.answer(self.ref, line)
+        if asked is None:
+            return self._elicit()
+        if isinstance(asked, Hello):
+            return self._leave_for(asked) if self._named else asked
+        done = _DONE[type(asked)].format(self.user)
+        self.answer_with(lambda _: done)
+        return asked
 
-    def _quit(self) -> Quit:
+    def _leave_for(self, hello: Hello) -> Quit:
+        """Leave, for a session that begins with this Hello; raises InvalidAddress."""
+        parse_name(hello.user)
+        self._next = hello
         return Quit()
 
-    _VERBS: ClassVar[dict[str, _Verb]] = {
-        "/msg": _Verb(_msg, 2, 2, "/msg NAME text", "says something to one user"),
-        "/join": _Verb(_join, 1, 1, "/join #room", "enters a room, or makes it the current one"),
-        "/leave": _Verb(_leave, 0, 1, "/leave [#room]", "leaves a room"),
-        "/who": _Verb(_who, 0, 0, "/who", "lists who is in the current room"),
-        "/rooms": _Verb(_list_rooms, 0, 0, "/rooms", "lists the rooms you are in"),
-        "/history": _Verb(_history, 0, 1, "/history [N]", "shows the last N messages (20)"),
-        "/help": _Verb(_help, 0, 0, "/help", "shows this"),
-        "/quit": _Verb(_quit, 0, 0, "/quit", "leaves the chat"),
-    }
+    # From events to lines.
 
-    def _ask(self, answer: Callable[[], str], leads_to: str | None = None) -> None:
-        # A move counts at once, so that the lines behind it go where their writer means them to go,
-        # however late its reply comes.
-        self._asked[self._ref] = _Asked(answer, leads_to)
-        self._room = leads_to or self._room
+    def encode(self, event: Event) -> bytes:
+        """Render an event that is this connection's alone, and follow where it leads."""
+        revealing = self._interview.reveal(event)
+        told = self._told(event)
+        return revealing + told + self._take_notice()
 
-    def _answered(self, asked: _Asked, body: EventBody) -> str:
-        refused = isinstance(body, Error)
-        text = render(body, self._room, self.user) if refused else asked.answer()
-        moves = (later.leads_to for later in reversed(self._asked.values()) if later.leads_to)
-        self._room = next(moves, self._settled)
-        return text
+    def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
+        """Render Acks, most of which are not shown."""
+        if not (self._answers or self._notice or self._interview.hides):
+            return b"", 0
+        shown = [line for reply in replies if (line := self.encode(reply))]
+        return b"".join(shown), len(shown)
 
-    def _has_joined(self, room: str) -> str:
-        self._rooms[room] = None
-        self._settled = room
-        return f"* you are in {room} now\n"
+    def moved(self, body: Joined | Left) -> None:
+        """Follow where the user is; what was asked for here is told by its reply."""
+        if isinstance(body, Joined):
+            self.places.joined(body.room)
+        else:
+            self._notice += self.places.left(body.room)
 
-    def _has_left(self, room: str) -> str:
-        self._rooms.pop(room, None)
-        if room != self._settled:
-            return f"* you left {room}\n"
-        self._settled = LOBBY
-        return f"* you left {room}; you are in {LOBBY} now\n"
+    def join(self, events: Sequence[Durable]) -> bytes:
+        """Render committed events, for all connections that share a key with this one."""
+        room, user = self.places.current, self.user
+        lines = "".join([render(event.body, room, user) for event in events])
+        return self._encoded(lines) + self._take_notice()
 
-    def _room_list(self) -> str:
-        return f"* you are in: {', '.join(self._rooms)} (current: {self._settled})\n"
+    def recall(self, frames: Sequence[bytes]) -> bytes:
+        """Render committed events that the state has stored."""
+        room, user = self.places.current, self.user
+        events = [event for frame in frames for event in decode_frame(frame)]
+        return self._encoded("".join([render(event.body, room, user) for event in events]))
 
-    def _verb_list(self) -> str:
-        verbs = [f"* {verb.usage:<14}  {verb.meaning}\n" for verb in self._VERBS.values()]
-        return "".join(verbs) + "* //text          says a line that begins with a slash\n"
+    def _told(self, event: Event) -> bytes:
+        body, ref = event.body, event.ref
+        if isinstance(body, Error):
+            return self._refused(ref, body)
+        if isinstance(body, Welcome):
+            self._let_in(body)
+        elif isinstance(body, Goodbye) and self._next and body.reason is GoodbyeReason.LEFT:
+            self.successor = self._followed_by(self._next)
+            return b""
+        if question := self._interview.question(ref):
+            return question
+        answer = self._answers.pop(ref, None)
+        return self._encoded(answer(body) if answer is not None else self._rendered(body))
 
-    def _follow(self, body: EventBody) -> None:
-        match body:
-            case Welcome():
-                self.user = body.user
-                self._rooms = dict.fromkeys(body.rooms)
-            case Joined(room, self.user):
-                self._rooms[room] = None
-            case Left(room, self.user):
-                self._rooms.pop(room, None)
+    def _rendered(self, body: EventBody) -> str:
+        return render(body, self.places.current, self.user)
+
+    def _let_in(self, welcome: Welcome) -> None:
+        self._named = True
+        self._awaited = 0
+        self.user = welcome.user
+        self.places.begin(welcome.rooms)
+
+    def _refused(self, ref: int, error: Error) -> bytes:
+        self._answers.pop(ref, None)
+        said = self._encoded(self._rendered(error) + self.places.refused(ref))
+        if question := self._interview.question(ref):
+            # This is how a question is asked before Welcome, or else why it is asked again.
+            return question if error.code is ErrorCode.UNAUTHENTICATED else said + question
+        if ref and ref == self._awaited:
+            return said + self._challenge(ref, error)
+        return said + self.greeting() if ref and not self._named else said
+
+    def _challenge(self, ref: int, error: Error) -> bytes:
+        """Return the question for the password, if a Hello was refused for want of it.
+
+        If it was for another reason, that was that: the next line could be a password, and must be
+        taken neither for a name nor for a message.
+        """
+        self._awaited, self._next = 0, None
+        if self._named:
+            return b""  # it was a Quit
+        self._challenges += error.code is ErrorCode.UNAUTHENTICATED
+        if error.code is not ErrorCode.UNAUTHENTICATED or self._challenges > PASSWORDS_TYPED:
+            self._lines = deque([Quit()])
+            return b""
+        self._interview.begin(ref, log_in(self._name))
+        return self._interview.question(ref)
+
+    def _followed_by(self, hello: Hello) -> "LineCodec":
+        """Return the codec of another session on this connection, which goes on with its lines."""
+        codec = LineCodec()
+        codec._reader = self._reader
+        codec._lines = self._lines
+        codec._lines.appendleft(hello)
+        return codec
+
+    def _take_notice(self) -> bytes:
+        notice, self._notice = self._notice, ""
+        return self._encoded(notice)
+
+    def _encoded(self, text: str) -> bytes:
+        if self._interview.hides:
+            # Telnet does nothing for the terminal now, which takes LF alone as "one line down".
+            text = text.replace("\n", "\r\n")
+        return text.encode(errors="replace")
 
 
-def _room(raw: str) -> str:
-    """Return a room's normal form, which rendering compares with; raises InvalidAddress."""
-    return parse_room("#" + raw.strip().removeprefix("#"))
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode(errors="replace")
+_DONE: Final[dict[type[CommandBody], str]] = {
+    SignUp: "* {} is registered now: the name takes your password from here on\n",
+    ChangePassword: "* your password is changed\n",
+}
+"""What is said when it is done, to whom."""

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from chat_service.core.commands import Command
 from chat_service.core.errors import Refusal
-from chat_service.core.events import Event
+from chat_service.core.events import Event, Joined, Left
 from chat_service.core.outcome import Durable
 
 Received = Command | tuple[int, Refusal]
@@ -25,6 +25,9 @@ class Codec(Protocol):
     echoes: bool
     """Whether this connection is told of what it did itself."""
 
+    interactive: bool
+    """Whether somebody may be typing, who is asked for a password where a name takes one."""
+
     def sharing(self, *, private: bool) -> Hashable:
         """Return the key under which encodings are shared, of conversations if `private`."""
 
@@ -39,6 +42,9 @@ class Codec(Protocol):
 
     def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
         """Encode Acks in their order; returns one blob, and how many of them it shows."""
+
+    def moved(self, body: Joined | Left) -> None:
+        """Take note that the connection's user has joined or left a room, wherever from."""
 
     def join(self, events: Sequence[Durable]) -> bytes:
         """Encode committed events, in their order."""

@@ -10,13 +10,15 @@ from typing import Any, Final, cast
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from chat.v1 import chat_pb2, commands_pb2, events_pb2
+from chat.v1 import chat_pb2, commands_pb2, events_pb2, moderation_pb2
 from chat_service.core import commands, events, limits
 from chat_service.core.commands import Command, CommandBody
 from chat_service.core.errors import InvalidCommand, Malformed, TooLarge
 from chat_service.core.events import Event, EventBody
+from chat_service.core.moderation import ModerationAction, Role
 from chat_service.core.outcome import Durable
 from chat_service.wire.port import Received
 
@@ -30,6 +32,7 @@ class ProtobufCodec:
     """A connection that speaks frames of protobuf."""
 
     echoes = True
+    interactive = False
 
     def __init__(self) -> None:
         self.user = ""
@@ -53,6 +56,9 @@ class ProtobufCodec:
     def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
         """Encode Acks as one `ServerFrame`."""
         return encode_events(replies), len(replies)
+
+    def moved(self, body: events.Joined | events.Left) -> None:
+        """Do nothing: frames look the same wherever the user is."""
 
     def join(self, events: Sequence[Durable]) -> bytes:
         """Lay the stored frames end to end."""
@@ -103,7 +109,22 @@ def _decode(command: commands_pb2.Command) -> Received:
 
 def _hello(it: commands_pb2.Hello) -> commands.Hello:
     resume = commands.Cursor(it.resume.epoch, it.resume.seq) if it.HasField("resume") else None
-    return commands.Hello(it.user, it.client_id, resume, it.backlog)
+    credential = it.WhichOneof("credential")
+    return commands.Hello(
+        it.user,
+        it.client_id,
+        resume,
+        it.backlog,
+        commands.Secret(it.password) if credential == "password" else None,
+        commands.Secret(it.token) if credential == "token" else None,
+    )
+
+
+def _moderate(it: commands_pb2.Moderate) -> commands.Moderate:
+    duration = seconds_of(it.duration) if it.HasField("duration") else None
+    # What this version does not know, as an unset one, is refused where the command is executed.
+    action = cast("ModerationAction", it.action)
+    return commands.Moderate(it.room, action, it.user, it.reason, duration)
 
 
 _DECODERS: dict[str, Callable[[Any], CommandBody]] = {
@@ -114,6 +135,7 @@ _DECODERS: dict[str, Callable[[Any], CommandBody]] = {
     "who": lambda it: commands.Who(it.to, it.after),
     "history": lambda it: commands.History(it.to, it.before_seq, it.limit),
     "ping": lambda it: commands.Ping(),  # noqa: ARG005
+    "moderate": _moderate,
 }
 
 
@@ -172,16 +194,40 @@ def decode_frame(frame: bytes) -> list[Event]:
 
 def _stored_message(it: events_pb2.Event) -> events.Message:
     message = it.message
-    sent_at = message.sent_at.seconds * 1_000_000 + message.sent_at.nanos // 1000
     return events.Message(
-        message.to, message.sender, message.number, message.text, sent_at, message.reply_to
+        message.to,
+        message.sender,
+        message.number,
+        message.text,
+        _micros(message.sent_at),
+        message.reply_to,
     )
+
+
+def _stored_moderated(it: events_pb2.Event) -> events.Moderated:
+    moderated = it.moderated
+    return events.Moderated(
+        moderated.room,
+        ModerationAction(moderated.action),
+        moderated.user,
+        moderated.by,
+        moderated.reason,
+        _micros(moderated.until),
+    )
+
+
+def _micros(timestamp: Timestamp) -> int:
+    return timestamp.seconds * 1_000_000 + timestamp.nanos // 1000
 
 
 _DURABLES: dict[str, Callable[[events_pb2.Event], events.DurableBody]] = {
     "message": _stored_message,
     "joined": lambda it: events.Joined(it.joined.room, it.joined.user),
     "left": lambda it: events.Left(it.left.room, it.left.user),
+    "moderated": _stored_moderated,
+    "announcement": lambda it: events.Announcement(
+        it.announcement.text, it.announcement.by, _micros(it.announcement.sent_at)
+    ),
 }
 
 
@@ -189,6 +235,16 @@ def duration(seconds: float) -> Duration:
     """Return seconds as a protobuf Duration."""
     micros = round(seconds * 1_000_000)
     return Duration(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1000)
+
+
+def seconds_of(it: Duration) -> float:
+    """Return a protobuf Duration as seconds."""
+    return float(it.seconds + it.nanos / 1e9)
+
+
+def timestamp(micros: int) -> Timestamp:
+    """Return microseconds since 1970 as a protobuf Timestamp."""
+    return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1000)
 
 
 def _varint(value: int) -> bytes:
@@ -265,6 +321,7 @@ def _fill_welcome(out: events_pb2.Welcome, it: events.Welcome) -> None:
     out.limits.max_rooms = limits.MAX_ROOMS
     out.limits.presence_limit = it.presence_limit
     out.version = it.version
+    out.token = it.token
 
 
 def _fill_coming(out: events_pb2.Joined | events_pb2.Left, it: events.Joined | events.Left) -> None:
@@ -279,8 +336,30 @@ def _fill_presence(out: events_pb2.Presence, it: events.Presence) -> None:
 
 def _fill_roster(out: events_pb2.Roster, it: events.Roster) -> None:
     out.to = it.to
-    out.members.extend([events_pb2.Member(user=m.user, online=m.online) for m in it.members])
+    out.members.extend(
+        [events_pb2.Member(user=m.user, online=m.online, role=_role(m.role)) for m in it.members]
+    )
     out.more = it.more
+
+
+def _role(role: Role | None) -> moderation_pb2.Role:
+    return cast("moderation_pb2.Role", 0 if role is None else role.value)
+
+
+def _fill_moderated(out: events_pb2.Moderated, it: events.Moderated) -> None:
+    out.room = it.room
+    out.action = cast("moderation_pb2.ModerationAction", it.action.value)
+    out.user = it.user
+    out.by = it.by
+    out.reason = it.reason
+    if it.until:
+        out.until.CopyFrom(timestamp(it.until))
+
+
+def _fill_announcement(out: events_pb2.Announcement, it: events.Announcement) -> None:
+    out.text = it.text
+    out.by = it.by
+    out.sent_at.CopyFrom(timestamp(it.sent_at))
 
 
 def _fill_gap(out: events_pb2.Gap, it: events.Gap) -> None:
@@ -314,4 +393,6 @@ _FILLERS: dict[type[EventBody], tuple[str, Callable[[Any, Any], None]]] = {
     events.Gap: ("gap", _fill_gap),
     events.Goodbye: ("goodbye", _fill_goodbye),
     events.Pong: ("pong", _fill_pong),
+    events.Moderated: ("moderated", _fill_moderated),
+    events.Announcement: ("announcement", _fill_announcement),
 }

@@ -2,7 +2,8 @@
 
 A line ends in LF, CR LF or CR NUL (RFC 1123, section 3.3.1); a CR anywhere else is a character of
 its text, any other NUL is dropped. Telnet's own sequences (RFC 854 and 855) are dropped as well:
-whoever asks for an option and hears nothing has to do without it.
+whoever asks for an option and hears nothing has to do without it. The one option that the server
+uses is ECHO, while a password is typed; what the other side says to that makes no difference.
 """
 
 import re
@@ -14,6 +15,11 @@ from chat_service.core.limits import MAX_TEXT_BYTES
 
 MAX_LINE_BYTES: Final = MAX_TEXT_BYTES + 256
 """The longest line, without its end: room for the longest text behind a `/msg NAME`."""
+
+ECHO_OFF: Final = b"\xff\xfb\x01"
+"""IAC WILL ECHO (RFC 857): the terminal leaves it to the server to show what is typed."""
+ECHO_ON: Final = b"\xff\xfc\x01"
+"""IAC WONT ECHO: the terminal shows it itself."""
 
 Line = str | Refusal
 """A line's text, or why it cannot be had."""

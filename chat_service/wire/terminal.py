@@ -6,15 +6,18 @@ message of several lines goes on in lines that begin with two spaces, which no o
 that nobody forges a line of somebody else. Names need none of this: their grammar has done it.
 
 Lines end in LF alone. Telnet would have CR LF, but shows LF just as well in its default mode, where
-the terminal is left to itself; scripts behind `nc` compare lines, and a CR there is a bug.
+the terminal is left to itself; scripts behind `nc` compare lines, and a CR there is a bug. (While a
+password is typed the mode is another: see `line`.)
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from chat_service.core import events
 from chat_service.core.address import LOBBY, is_room
-from chat_service.core.events import EventBody, GoodbyeReason
+from chat_service.core.events import EventBody, GoodbyeReason, Member
+from chat_service.core.moderation import ModerationAction, Role
 from chat_service.wire.protobuf import decode_frame
 
 _REPLACEMENT: Final = "\ufffd"
@@ -69,6 +72,52 @@ def _label(room: str, current: str) -> str:
     return "" if room == current else f"[{room}] "
 
 
+_DEEDS: Final = {
+    ModerationAction.KICK: "kicked {user} from {room}",
+    ModerationAction.BAN: "banned {user} from {room}",
+    ModerationAction.UNBAN: "unbanned {user} from {room}",
+    ModerationAction.MUTE: "muted {user} in {room}",
+    ModerationAction.UNMUTE: "unmuted {user} in {room}",
+    ModerationAction.INVITE: "invited {user} to {room}",
+    ModerationAction.MAKE_PRIVATE: "made {room} private",
+    ModerationAction.MAKE_PUBLIC: "made {room} public",
+    ModerationAction.APPOINT: "made {user} a moderator of {room}",
+    ModerationAction.DISMISS: "made {user} a plain member of {room}",
+    ModerationAction.HAND_OVER: "handed {room} over to {user}",
+}
+
+
+def render_own_deed(it: events.Moderated) -> str:
+    """Return the line that tells somebody what he has done himself."""
+    return f"* you have {_deed(it)}\n"
+
+
+def _moderated(it: events.Moderated, _room: str, user: str) -> str:
+    # Only an invitation is between two, and so told to each in words of his own. What happens in a
+    # room is rendered once for all who are there.
+    if it.action is ModerationAction.INVITE and it.user == user:
+        return f"* {it.by} invites you to {it.room} (/join {it.room})\n"
+    if it.action is ModerationAction.INVITE and it.by == user:
+        return render_own_deed(it)
+    return f"* {it.by} has {_deed(it)}\n"
+
+
+def _deed(it: events.Moderated) -> str:
+    done = _DEEDS[it.action].format(user=it.user, room=it.room)
+    until = f" until {_minute(it.until)}" if it.until else ""
+    reason = f" ({neutralised(it.reason)})" if it.reason else ""
+    return f"{done}{until}{reason}"
+
+
+def _minute(microseconds: int) -> str:
+    return f"{datetime.fromtimestamp(microseconds // 1_000_000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _announcement(it: events.Announcement, _room: str, _user: str) -> str:
+    by = f" from {it.by}" if it.by else ""
+    return f"* announcement{by}: {neutralised(it.text)}\n"
+
+
 def _presence(it: events.Presence, _room: str, _user: str) -> str:
     return f"* {it.user} {'joined' if it.online else 'left'}\n"
 
@@ -82,10 +131,19 @@ def _welcome(it: events.Welcome, _room: str, _user: str) -> str:
 
 
 def _roster(it: events.Roster, _room: str, _user: str) -> str:
-    names = [member.user + ("" if member.online else " (away)") for member in it.members]
+    names = [_present(member) for member in it.members]
     if it.more:
         names.append("…")
     return f"* in {it.to}: {', '.join(names)}\n"
+
+
+_ROLES: Final = {Role.MODERATOR: "moderator", Role.OWNER: "owner"}
+
+
+def _present(member: Member) -> str:
+    role = _ROLES.get(member.role) if member.role else None
+    notes = [note for note in (role, None if member.online else "away") if note]
+    return f"{member.user} ({', '.join(notes)})" if notes else member.user
 
 
 def _history(it: events.HistoryPage, _room: str, user: str) -> str:
@@ -118,6 +176,8 @@ _RENDERERS: Final[dict[type[EventBody], Callable[[Any, str, str], str]]] = {
     events.Message: _message,
     events.Joined: _joined,
     events.Left: _left,
+    events.Moderated: _moderated,
+    events.Announcement: _announcement,
     events.Ack: _silence,
     events.Error: _error,
     events.Welcome: _welcome,

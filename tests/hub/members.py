@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 
 from chat_service.core.commands import Command, Enter, Entry
 from chat_service.core.errors import Refusal
-from chat_service.core.events import Event, Goodbye, Presence
+from chat_service.core.events import Event, Goodbye, Joined, Left, Presence
 from chat_service.core.outcome import Applied, Durable, Entered
 from chat_service.hub.hub import Hub
 from chat_service.hub.outbox import Outbox
@@ -12,14 +12,16 @@ from chat_service.hub.registry import Subscriber
 
 
 class Codec:
-    """An encoding that writes `<seq>` for an event, marked with its own name."""
+    """An encoding that writes `<seq>` for an event, and presence as `+name` or `-name`."""
 
     user = ""
 
     def __init__(self, encoding: str = "a", *, echoes: bool = True) -> None:
         self.encoding = encoding
         self.echoes = echoes
+        self.interactive = False
         self.joins = 0
+        self.moves: list[Joined | Left] = []
 
     def sharing(self, *, private: bool) -> Hashable:
         return self.encoding
@@ -31,10 +33,15 @@ class Codec:
         return []
 
     def encode(self, event: Event) -> bytes:
-        return b"+" + event.body.user.encode() if isinstance(event.body, Presence) else b"?"
+        if not isinstance(event.body, Presence):
+            return b"?"
+        return (b"+" if event.body.online else b"-") + event.body.user.encode()
 
     def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
         return b"".join(self.encode(reply) for reply in replies), len(replies)
+
+    def moved(self, body: Joined | Left) -> None:
+        self.moves.append(body)
 
     def join(self, events: Sequence[Durable]) -> bytes:
         self.joins += 1
@@ -66,7 +73,7 @@ class Member:
             hub.open(self.subscriber)
 
     def answered(self, applied: Sequence[Applied]) -> None:
-        for entry, reply, _events in applied:
+        for entry, reply, *_ in applied:
             self.replies.append(reply)
             if isinstance(reply, Entered) and self._hub is not None:
                 self._hub.register(self.subscriber, reply, entry)

@@ -1,17 +1,31 @@
 """The hub: who is told of whom, and what it asks of the log on behalf of those who have gone."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from chat_service.core.address import LOBBY
-from chat_service.core.commands import Enter, Entry, Exit, Send
+from chat_service.core.commands import EndSessions, Enter, Entry, Exit, Send
 from chat_service.core.errors import Unavailable
-from chat_service.core.events import GoodbyeReason, Message
-from chat_service.core.outcome import Applied, Durable, Entered
+from chat_service.core.events import (
+    NAME_PASSED,
+    REVOKED,
+    SUPERSEDED,
+    Ack,
+    Announcement,
+    DurableBody,
+    GoodbyeReason,
+    Joined,
+    Left,
+    Message,
+)
+from chat_service.core.outcome import Applied, Durable, Ending, Entered, Topic
 from chat_service.hub import hub as hub_module
 from chat_service.hub.hub import Hub
-from tests.hub.members import Member, enter
+from tests.hub.members import Codec, Member, enter
+from tests.state.batches import State, by
+from tests.state.batches import enter as enter_state
 from tests.waiting import until
 
 
@@ -22,20 +36,44 @@ class Seated(Hub):
         self.appended: list[Entry] = []
         super().__init__(self.appended.append, lambda: 1, presence_limit)
 
-    def seat(self, user: str, *rooms: str, client: bytes = b"c", events: int = 1000) -> Member:
+    def seat(
+        self,
+        user: str,
+        *rooms: str,
+        client: bytes = b"c",
+        events: int = 1000,
+        identity: int | None = None,
+    ) -> Member:
         member = Member(f"{user}-{len(self.registry)}", self, events=events)
-        identity = sum(map(ord, user))
+        identity = identity or sum(map(ord, user))
         entered = Entered(identity, self.seq, None, 0, (LOBBY, *rooms))
         self.fan_out([Applied(enter(member.subscriber.id, user, client), entered)])
         return member
 
     def say(self, text: str = "hi") -> list[Member]:
+        return self.happens(Message(LOBBY, "x", self.seq + 1, text, 0))
+
+    def happens(
+        self, body: DurableBody, *, by: Member | None = None, topic: Topic | None = None
+    ) -> list[Member]:
+        """Let an event happen, in its room unless a topic is given."""
         self.seq += 1
-        body = Message(LOBBY, "x", self.seq, text, 0)
-        entry = Entry("gone", 0, "x", b"", 0, Send(LOBBY, text))
-        event = Durable(self.seq, LOBBY, 0, body, b"frame")
-        told = self.fan_out([Applied(entry, Unavailable(""), (event,))])
+        if topic is None:
+            assert not isinstance(body, Announcement)
+            topic = body.to if isinstance(body, Message) else body.room
+        session, identity = (by.subscriber.id, by.subscriber.identity) if by else ("gone", 0)
+        entry = Entry(session, 0, "x", b"", 0, Send(LOBBY, ""))
+        event = Durable(self.seq, topic, identity, body, b"frame")
+        told = self.fan_out([Applied(entry, Ack(self.seq), (event,))])
         return [it.owner for it in told if isinstance(it.owner, Member)]
+
+
+def presence(member: Member) -> bytes:
+    """Take everything and return what of it is presence."""
+    told = b""
+    while len(member.outbox):
+        told += member.outbox.take()
+    return told.replace(b"?", b"")
 
 
 @pytest.fixture
@@ -89,6 +127,59 @@ async def test_the_same_client_takes_its_session_over(hub: Seated) -> None:
     assert hub.appended == []  # the name is not its own any more
 
 
+async def test_another_client_of_the_user_supersedes_nobody(hub: Seated) -> None:
+    desktop, phone = hub.seat("ann"), hub.seat("ann", client=b"phone")
+    assert (desktop.goodbye, phone.goodbye) == (None, None)
+    newer = hub.seat("ann", client=b"phone")
+    assert phone.goodbye == SUPERSEDED
+    assert set(hub.registry.of_user("ann")) == {desktop.subscriber, newer.subscriber}
+
+
+async def test_a_name_that_has_passed_to_another_ends_the_sessions_of_who_had_it(
+    hub: Seated,
+) -> None:
+    guest, tab = hub.seat("ann"), hub.seat("ann", client=b"tab")
+    hub.seat("ann", client=b"account", identity=99)
+    assert (guest.goodbye, tab.goodbye) == (NAME_PASSED, NAME_PASSED)
+
+
+async def test_every_session_of_a_user_gets_everything(hub: Seated) -> None:
+    desktop, phone = hub.seat("ann"), hub.seat("ann", client=b"phone")
+    hub.say()
+    hub.happens(Joined("#dev", "ann"), by=desktop)
+    hub.happens(Message("#dev", "bob", 1, "hi", 0))
+    hub.happens(Message("@ann", "bob", 1, "psst", 0), topic=(7, desktop.subscriber.identity))
+    assert desktop.seqs() == phone.seqs() == [1, 2, 3, 4]
+
+
+async def test_what_one_session_leaves_the_others_leave(hub: Seated) -> None:
+    desktop, phone = hub.seat("ann", "#dev"), hub.seat("ann", "#dev", client=b"phone")
+    hub.happens(Left("#dev", "ann"), by=phone)
+    hub.happens(Message("#dev", "bob", 1, "hi", 0))
+    assert desktop.seqs() == phone.seqs() == [1]
+    assert isinstance(desktop.subscriber.codec, Codec)
+    assert desktop.subscriber.codec.moves == [Left("#dev", "ann")]
+
+
+async def test_presence_is_told_once_a_user_however_many_sessions_there_are(hub: Seated) -> None:
+    bob = hub.seat("bob")
+    sessions = [hub.seat("ann", client=client) for client in (b"1", b"2", b"3")]
+    for it in sessions[:2]:
+        hub.leave(it.subscriber, hold=False)
+    hub.tell_presence()
+    assert presence(bob) == b"+ann"
+    hub.leave(sessions[2].subscriber, hold=False)
+    hub.tell_presence()
+    assert presence(bob) == b"-ann"
+
+
+async def test_each_session_lets_go_of_its_own_seat(hub: Seated) -> None:
+    sessions = [hub.seat("ann", client=client) for client in (b"1", b"2")]
+    for it in sessions:
+        hub.leave(it.subscriber, hold=False)
+    assert [(it.session, it.client) for it in hub.appended] == [("ann-0", b"1"), ("ann-1", b"2")]
+
+
 async def test_who_leaves_lets_go_of_the_name_at_once(hub: Seated) -> None:
     ann = hub.seat("ann")
     hub.leave(ann.subscriber, hold=False)
@@ -140,3 +231,93 @@ async def test_a_closed_hub_asks_nothing_more_of_the_log(hub: Seated) -> None:
     hub.leave(bob.subscriber, hold=False)
     assert [it.body for it in hub.appended] == [Exit(hold=True)]
     assert all(timer.cancelled() for timer in hub._exits)
+
+
+# --- sessions that lose their right to be here ---
+
+
+def ending(*members: Member, by: str = "desk") -> Applied:
+    """Return an entry by which sessions end."""
+    entry = Entry(by, 0, "root", b"", 1, EndSessions("ann", None))
+    return Applied(entry, Ack(), (), tuple(Ending(it.subscriber.id, REVOKED) for it in members))
+
+
+async def test_a_session_that_has_lost_its_right_is_sent_away_and_asks_nothing_of_the_log(
+    hub: Seated,
+) -> None:
+    ann, phone = hub.seat("ann"), hub.seat("ann", client=b"phone")
+    hub.fan_out([ending(phone)])
+    assert (ann.goodbye, phone.goodbye) == (None, REVOKED)
+    assert list(hub.registry.of_user("ann")) == [ann.subscriber]
+    hub.leave(phone.subscriber, hold=True)
+    assert hub.appended == []  # the state has let go of the name already
+
+
+async def test_who_is_sent_away_gets_the_answers_it_is_owed_first(hub: Seated) -> None:
+    ann = hub.seat("ann")
+    own = Entry(ann.subscriber.id, 3, "ann", b"c", 1, Send(LOBBY, "hi"))
+    after = own._replace(ref=4)
+    hub.fan_out([Applied(own, Ack(1)), ending(ann), Applied(after, Ack(2))])
+    assert ann.replies[1:] == [Ack(1)]
+
+
+async def test_the_last_session_that_is_sent_away_is_told_as_a_departure_at_once(
+    hub: Seated,
+) -> None:
+    bob, ann, phone = hub.seat("bob"), hub.seat("ann"), hub.seat("ann", client=b"phone")
+    hub.fan_out([ending(ann)])
+    assert presence(bob) == b"+ann"
+    hub.fan_out([ending(phone)])
+    assert presence(bob) == b"-ann"
+
+
+async def test_who_is_let_in_and_sent_away_in_one_batch_is_told_both(hub: Seated) -> None:
+    ann = Member("s", hub)
+    entered = Entered(1, 0, None, 0, (LOBBY,))
+    hub.fan_out([Applied(enter("s", "ann", b"c"), entered), ending(ann)])
+    assert (ann.replies, ann.goodbye) == ([entered], REVOKED)
+    assert (len(hub.registry), hub._rooms) == (0, {})
+
+
+async def test_a_session_that_is_not_here_is_sent_away_elsewhere(hub: Seated) -> None:
+    gone = Member("gone")
+    hub.fan_out([ending(gone)])
+    assert gone.goodbye is None
+
+
+async def test_a_name_whose_sessions_were_ended_is_free_in_the_state(hub: Seated) -> None:
+    with closing(State()) as state:
+        ann = Member("ann/ann", hub)
+        hub.fan_out(state.apply(enter_state("ann")))
+        hub.fan_out(state.apply(by("", EndSessions("ann", None))))
+        assert ann.goodbye is not None
+        assert ann.goodbye.reason is GoodbyeReason.ENDED
+        hub.leave(ann.subscriber, hold=True)
+        stranger = Member("ann/stranger", hub)
+        hub.fan_out(state.apply(*hub.appended, enter_state("ann", "stranger")))
+        assert isinstance(stranger.replies[0], Entered)
+        assert stranger.goodbye is None
+
+
+# --- those who ask without a session ---
+
+
+async def test_who_asks_without_a_session_is_answered(hub: Seated) -> None:
+    answer = hub.answer_to("desk")
+    applied = ending(by="desk")
+    hub.fan_out([applied])
+    assert await answer == applied
+    await until(lambda: not hub._asked)
+
+
+async def test_who_asks_without_a_session_is_told_that_nothing_has_happened(hub: Seated) -> None:
+    answer = hub.answer_to("desk")
+    hub.refuse([ending(by="desk").entry], Unavailable("full"))
+    assert isinstance((await answer).reply, Unavailable)
+
+
+async def test_who_has_given_up_asking_leaves_nothing_behind(hub: Seated) -> None:
+    answer = hub.answer_to("desk")
+    answer.cancel()
+    hub.fan_out([ending(by="desk")])
+    await until(lambda: not hub._asked)

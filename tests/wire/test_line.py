@@ -1,55 +1,37 @@
 """The line protocol: a conversation of one connection with its codec."""
 
+from collections import deque
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_service.core import commands, events
-from chat_service.core.commands import Command, CommandBody, Cursor, Hello, Join, Leave, Ping, Send
+from chat_service.core.commands import Command, CommandBody, Hello, Join, Leave, Ping, Send
 from chat_service.core.errors import (
     ErrorCode,
     InvalidAddress,
     InvalidCommand,
     InvalidText,
-    Refusal,
     TooLarge,
 )
-from chat_service.core.events import Ack, Error, Event, EventBody, Pong
+from chat_service.core.events import (
+    Ack,
+    Error,
+    Event,
+    EventBody,
+    Goodbye,
+    GoodbyeReason,
+    Joined,
+    Left,
+    Pong,
+)
 from chat_service.core.limits import MAX_HISTORY
-from chat_service.core.outcome import Durable
 from chat_service.wire.line import LineCodec
 from chat_service.wire.port import Codec, Received
 from chat_service.wire.protobuf import encode_event
-
-REFUSED = Error(ErrorCode.LIMIT_REACHED, "no")
-GREETING = "* what is your name?\n"
-
-
-def named() -> LineCodec:
-    """Return the codec of ann, whose Hello (ref 1) has been answered."""
-    codec = LineCodec()
-    codec.feed(b"ann\n")
-    welcome = events.Welcome("ann", "s1", Cursor("e", 0), False, 0, ("#lobby",), 500, "1")
-    codec.encode(Event(welcome, ref=1))
-    return codec
-
-
-def asked(codec: LineCodec, *lines: str) -> list[CommandBody]:
-    """Feed lines that are all understood, and return what they ask."""
-    received = codec.feed("".join(line + "\n" for line in lines).encode())
-    assert all(isinstance(it, Command) for it in received), received
-    return [it.body for it in received if isinstance(it, Command)]
-
-
-def refused(codec: LineCodec, line: str) -> Refusal:
-    """Feed a line that is refused, and return why."""
-    (received,) = codec.feed(line.encode() + b"\n")
-    assert not isinstance(received, Command)
-    return received[1]
-
-
-def told(codec: LineCodec, body: EventBody, ref: int = 0) -> str:
-    return codec.encode(Event(body, ref=ref)).decode()
+from tests.wire.talk import GREETING, REFUSED, WELCOME, asked, does, durable, named, refused, told
 
 
 def comparable(received: list[Received]) -> list[object]:
@@ -67,8 +49,21 @@ def test_it_greets_by_asking_for_a_name_in_one_line() -> None:
 
 
 def test_the_first_line_that_is_not_empty_is_the_name() -> None:
-    received = LineCodec().feed(b"\n\r\n  \n  Ann \r\nhello\r\n")
-    assert received == [Command(1, Hello("Ann")), Command(2, Send("#lobby", "hello"))]
+    codec = LineCodec()
+    assert codec.feed(b"\n\r\n  \n  Ann \r\nhello\r\n") == [Command(1, Hello("Ann"))]
+    assert told(codec, WELCOME, ref=1).startswith("* welcome, ann")
+    assert codec.feed(b"") == [Command(2, Send("#lobby", "hello"))]
+
+
+def test_lines_behind_a_name_wait_until_it_is_known_whether_they_are_a_password() -> None:
+    codec = LineCodec()
+    codec.feed(b"ann\nhello\n")
+    assert not codec.waiting
+    assert codec.feed(b"again\n") == codec.end_of_input() == []
+    told(codec, WELCOME, ref=1)
+    assert codec.waiting
+    assert asked(codec) == [Send("#lobby", "hello"), Send("#lobby", "again")]
+    assert not codec.waiting
 
 
 def test_a_name_that_cannot_be_read_is_asked_for_again() -> None:
@@ -91,6 +86,7 @@ def test_nobody_is_asked_again_by_an_error_that_answers_no_line() -> None:
 def test_end_of_input_ends_the_last_line() -> None:
     codec = LineCodec()
     assert codec.feed(b"ann\nbye") == [Command(1, Hello("ann"))]
+    told(codec, WELCOME, ref=1)
     assert codec.end_of_input() == [Command(2, Send("#lobby", "bye"))]
     assert codec.end_of_input() == []
 
@@ -165,93 +161,23 @@ def test_every_line_but_an_empty_one_has_the_next_ref() -> None:
     assert [it.ref if isinstance(it, Command) else it[0] for it in received] == [2, 3, 4, 5]
 
 
-# The current room
-
-
-def test_lines_behind_a_join_go_to_that_room_at_once() -> None:
-    codec = named()
-    assert asked(codec, "/join #Dev", "hello", "/who") == [
-        Join("#dev"),
-        Send("#dev", "hello"),
-        commands.Who("#dev"),
-    ]
-    assert told(codec, Ack(), ref=2) == "* you are in #dev now\n"
-    assert told(codec, Ack(seq=1, number=1), ref=3) == ""
-    assert asked(codec, "again") == [Send("#dev", "again")]
-
-
-def test_a_refused_join_leaves_one_where_one_was() -> None:
-    codec = named()
-    asked(codec, "/join #dev")
-    assert told(codec, REFUSED, ref=2) == "! no\n"
-    assert asked(codec, "hello") == [Send("#lobby", "hello")]
-
-
-def test_of_joins_under_way_those_that_are_refused_lead_nowhere() -> None:
-    codec = named()
-    asked(codec, "/join #a", "/join #b", "/join #c")
-    told(codec, REFUSED, ref=3)
-    assert asked(codec, "hello") == [Send("#c", "hello")]
-    told(codec, REFUSED, ref=2)
-    told(codec, REFUSED, ref=4)
-    assert asked(codec, "hello") == [Send("#lobby", "hello")]
-
-
-def test_leaving_the_current_room_leads_to_the_lobby_at_once() -> None:
-    codec = named()
-    bodies = asked(codec, "/join #dev", "/leave", "hello")
-    assert bodies == [Join("#dev"), Leave("#dev"), Send("#lobby", "hello")]
-    told(codec, Ack(), ref=2)
-    assert told(codec, Ack(), ref=3) == "* you left #dev; you are in #lobby now\n"
-
-
-def test_a_refused_leave_leaves_one_where_one_was() -> None:
-    codec = named()
-    asked(codec, "/join #dev")
-    told(codec, Ack(), ref=2)
-    asked(codec, "/leave")
-    told(codec, REFUSED, ref=3)
-    assert asked(codec, "hello") == [Send("#dev", "hello")]
-
-
-def test_leaving_another_room_leaves_one_where_one_is() -> None:
-    codec = named()
-    asked(codec, "/join #a", "/join #b", "/leave #a")
-    told(codec, Ack(), ref=2)
-    told(codec, Ack(), ref=3)
-    assert told(codec, Ack(), ref=4) == "* you left #a\n"
-    assert asked(codec, "hello") == [Send("#b", "hello")]
-
-
-def test_nobody_falls_back_into_a_room_left_meanwhile() -> None:
-    codec = named()
-    asked(codec, "/join #a")
-    told(codec, Ack(), ref=2)
-    asked(codec, "/join #b", "/leave #a")
-    told(codec, REFUSED, ref=3)
-    assert told(codec, Ack(), ref=4) == "* you left #a; you are in #lobby now\n"
-    assert asked(codec, "hello") == [Send("#lobby", "hello")]
-
-
 # Replies
 
 
 def test_rooms_tells_where_one_is_when_its_turn_comes() -> None:
     codec = named()
     asked(codec, "/join #dev", "/rooms", "/leave", "/rooms")
-    told(codec, Ack(), ref=2)
+    does(codec, Joined("#dev", "ann"), ref=2)
     assert told(codec, Pong(), ref=3) == "* you are in: #lobby, #dev (current: #dev)\n"
-    told(codec, Ack(), ref=4)
+    does(codec, Left("#dev", "ann"), ref=4)
     assert told(codec, Pong(), ref=5) == "* you are in: #lobby (current: #lobby)\n"
 
 
 def test_rooms_follows_what_the_user_does_elsewhere() -> None:
     codec = named()
-    told(codec, events.Joined("#ops", "ann"))
-    told(codec, events.Joined("#dev", "bob"))
-    told(codec, events.Joined("#dev", "ann"))
-    told(codec, events.Left("#ops", "ann"))
-    told(codec, events.Left("#dev", "bob"))
+    codec.moved(Joined("#ops", "ann"))
+    codec.moved(Joined("#dev", "ann"))
+    codec.moved(Left("#ops", "ann"))
     asked(codec, "/rooms")
     assert told(codec, Pong(), ref=2) == "* you are in: #lobby, #dev (current: #lobby)\n"
 
@@ -261,8 +187,31 @@ def test_help_lists_every_command() -> None:
     asked(codec, "/help")
     lines = told(codec, Pong(), ref=2).splitlines()
     assert all(line.startswith("* /") for line in lines)
-    words = ["/msg", "/join", "/leave", "/who", "/rooms", "/history", "/help", "/quit", "//text"]
-    assert [line.split()[1] for line in lines] == words
+    words = [line.split()[1] for line in lines]
+    assert words == [
+        *("/msg", "/join", "/leave", "/who", "/rooms", "/history"),
+        *("/kick", "/ban", "/unban", "/mute", "/unmute", "/invite", "/private", "/public"),
+        *("/op", "/deop", "/handover", "/register", "/login", "/password"),
+        *("/help", "/quit", "//text"),
+    ]
+
+
+def test_help_is_a_table_that_fits_a_terminal() -> None:
+    codec = named()
+    asked(codec, "/help")
+    lines = told(codec, Pong(), ref=2).splitlines()
+    column = lines[0].index("says something")
+    assert all(line[column - 2 : column] == "  " and line[column] != " " for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_of_many_acks_those_are_told_that_more_is_to_be_said_of() -> None:
+    codec = named()
+    asked(codec, "hello", "/join #dev", "again")
+    codec.moved(Joined("#dev", "ann"))
+    acks = [Event(Ack(), ref=ref) for ref in (2, 3, 4)]
+    assert codec.encode_replies(acks) == (b"* you are in #dev now\n", 1)
+    assert codec.encode_replies(acks) == (b"", 0)
 
 
 def test_a_refused_question_is_told_as_any_error() -> None:
@@ -274,19 +223,16 @@ def test_a_refused_question_is_told_as_any_error() -> None:
 def test_what_was_remembered_of_a_command_is_forgotten_with_its_reply() -> None:
     codec = named()
     asked(codec, "/join #a", "/leave", "/rooms", "/help", "hello", "/who", "/history")
-    for ref in (2, 3):
-        told(codec, Ack(), ref)
+    does(codec, Joined("#a", "ann"), ref=2)
+    does(codec, Left("#a", "ann"), ref=3)
     told(codec, Pong(), ref=4)
     told(codec, REFUSED, ref=5)
-    assert codec._asked == {}
+    assert not codec._answers
+    assert not codec.places._moves
     assert told(codec, Pong(), ref=4) == ""
 
 
 # Committed events
-
-
-def durable(body: events.DurableBody) -> Durable:
-    return Durable(1, "#lobby", 1, body, b"")
 
 
 def test_committed_events_are_told_in_one_piece() -> None:
@@ -328,21 +274,58 @@ LINES = st.lists(
     st.text(st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"]))
     | st.sampled_from(["/join #a", "/join b", "/join #!", "/leave", "/leave #a", "/msg bob hi"])
     | st.sampled_from(["", "/", "//x", "/x", "/msg", "/who", "/rooms", "/history 3", "/quit"])
+    | st.sampled_from(["/register", "/password", "/login bob", "/login", "secret", "/kick bob"])
+    | st.sampled_from(["/ban bob 7d spam", "/ban b@b", "/mute bob 10x", "/private", "/op bob"])
 )
 
 
-@given(LINES, st.sampled_from(["\n", "\r\n", "\r\0"]), st.text("xyz/"))
+def conversation(chunks: Iterable[bytes], refused: int) -> list[object]:
+    """Feed a connection, answer each line at once, and return what was asked and told.
+
+    Every Hello whose ref is a multiple of `refused` wants a password. What follows by `/login` is
+    part of it.
+    """
+    codec, waiting, ended = LineCodec(), deque(chunks), False
+    record: list[object] = []
+    while codec.waiting or waiting or not ended:
+        if codec.waiting or waiting:
+            received = codec.feed(b"" if codec.waiting else waiting.popleft())
+        else:
+            received, ended = codec.end_of_input(), True
+        for it in received:
+            record += comparable([it])
+            record.append(codec.encode(answer_to(codec, it, refused)))
+        codec = codec.successor or codec
+    return record
+
+
+def answer_to(codec: LineCodec, it: Received, refused: int) -> Event:
+    """Return what a server answers, having told of the moves that it makes."""
+    if not isinstance(it, Command):
+        return Event(Error(it[1].code, str(it[1])), ref=it[0])
+    match it.body:
+        case Hello():
+            wrong = Error(ErrorCode.UNAUTHENTICATED, "wrong name or password")
+            return Event(WELCOME if it.ref % refused else wrong, ref=it.ref)
+        case commands.Quit():
+            return Event(Goodbye(GoodbyeReason.LEFT, "bye"))
+        case Join(room):
+            codec.moved(Joined(room, "ann"))
+        case Leave("#lobby"):
+            return Event(REFUSED, ref=it.ref)
+        case Leave(room):
+            codec.moved(Left(room, "ann"))
+    return Event(Ack(), ref=it.ref)
+
+
+@given(LINES, st.sampled_from(["\n", "\r\n", "\r\0"]), st.text("xyz/"), st.integers(1, 7))
 @settings(deadline=None)
-def test_the_same_lines_ask_the_same_whole_and_byte_by_byte(
-    lines: list[str], end: str, trailing: str
+def test_the_same_lines_ask_and_tell_the_same_whole_and_byte_by_byte(
+    lines: list[str], end: str, trailing: str, refused: int
 ) -> None:
     data = (end.join([*lines, trailing])).encode()
-    whole, bytewise = LineCodec(), LineCodec()
-    received = whole.feed(data) + whole.end_of_input()
-    one_by_one = [it for i in range(len(data)) for it in bytewise.feed(data[i : i + 1])]
-    one_by_one += bytewise.end_of_input()
-    assert comparable(received) == comparable(one_by_one)
-    assert len(received) == sum(bool(line.strip()) for line in [*lines, trailing])
+    bytewise = (data[i : i + 1] for i in range(len(data)))
+    assert conversation([data], refused) == conversation(bytewise, refused)
 
 
 @given(
@@ -352,11 +335,15 @@ def test_the_same_lines_ask_the_same_whole_and_byte_by_byte(
 @settings(deadline=None)
 def test_no_bytes_and_no_replies_are_unexpected(chunks: list[bytes], data: st.DataObject) -> None:
     codec = LineCodec()
-    bodies: list[EventBody] = [Ack(), Pong(), REFUSED, events.Roster("#a", ())]
+    bodies: list[EventBody] = [Ack(), Pong(), REFUSED, events.Roster("#a", ()), WELCOME]
+    bodies += [Error(ErrorCode.UNAUTHENTICATED, "wrong"), Goodbye(GoodbyeReason.LEFT, "bye")]
     replies = st.sampled_from(bodies)
+    bodies_of_moves: list[Joined | Left] = [Joined("#a", "ann"), Left("#a", "ann")]
+    moves = st.sampled_from(bodies_of_moves)
     for chunk in chunks:
         for it in codec.feed(chunk):
             ref = it.ref if isinstance(it, Command) else it[0]
-            assert isinstance(told(codec, data.draw(replies), ref), str)
+            codec.moved(data.draw(moves))
+            assert isinstance(codec.encode(Event(data.draw(replies), ref=ref)), bytes)
     codec.end_of_input()
-    assert codec._room.startswith("#")
+    assert codec.places.current.startswith("#")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from chat.v1 import chat_pb2, commands_pb2, cursor_pb2, events_pb2
 from chat_service.core import commands, events, limits
-from chat_service.core.commands import Command, CommandBody, Cursor
+from chat_service.core.commands import Command, CommandBody, Cursor, Secret
 from chat_service.core.errors import ErrorCode, InvalidCommand, Malformed, TooLarge
 from chat_service.core.events import Event, EventBody, GapReason, GoodbyeReason
+from chat_service.core.moderation import ModerationAction, Role
 from chat_service.core.outcome import Durable
 from chat_service.wire.port import Codec
 from chat_service.wire.protobuf import (
@@ -30,6 +31,7 @@ from tests.memory import resident
 UINT32 = st.integers(0, 2**32 - 1)
 UINT64 = st.integers(0, 2**64 - 1)
 MICROS = st.integers(0, 253_402_300_799_999_999)  # to the end of the year 9999, as Timestamp goes
+ROLES = st.none() | st.sampled_from(Role)
 RETRY = st.none() | st.integers(0, 10**9).map(lambda millis: millis / 1000)
 
 MESSAGES = st.builds(events.Message, st.text(), st.text(), UINT64, st.text(), MICROS, UINT64)
@@ -37,6 +39,16 @@ DURABLES = (
     MESSAGES
     | st.builds(events.Joined, st.text(), st.text())
     | st.builds(events.Left, st.text(), st.text())
+    | st.builds(
+        events.Moderated,
+        st.text(),
+        st.sampled_from(ModerationAction),
+        st.text(),
+        st.text(),
+        st.text(),
+        MICROS,
+    )
+    | st.builds(events.Announcement, st.text(), st.text(), MICROS)
 )
 EPHEMERAL = st.one_of(
     st.builds(events.Ack, UINT64, UINT64, UINT64, st.booleans(), MICROS),
@@ -51,21 +63,34 @@ EPHEMERAL = st.one_of(
         st.lists(st.text()).map(tuple),
         UINT32,
         st.text(),
+        st.text(),
     ),
     st.builds(events.Presence, st.text(), st.booleans()),
     st.builds(
         events.Roster,
         st.text(),
-        st.lists(st.builds(events.Member, st.text(), st.booleans())).map(tuple),
+        st.lists(st.builds(events.Member, st.text(), st.booleans(), ROLES)).map(tuple),
         st.booleans(),
     ),
     st.builds(events.Gap, st.text(), UINT64, UINT64, st.sampled_from(GapReason)),
     st.builds(events.Goodbye, st.sampled_from(GoodbyeReason), st.text(), st.booleans(), RETRY),
     st.just(events.Pong()),
 )
+HELLOS = (commands.Hello, st.text(), st.text())
+SECRETS = st.text().map(Secret)
 BODIES = st.one_of(
-    st.builds(commands.Hello, st.text(), st.text(), st.none(), UINT32),
-    st.builds(commands.Hello, st.text(), st.text(), st.builds(Cursor, st.text(), UINT64), UINT32),
+    st.builds(*HELLOS, st.none(), UINT32, st.none(), st.none()),
+    st.builds(*HELLOS, st.builds(Cursor, st.text(), UINT64), UINT32, st.none(), st.none()),
+    st.builds(*HELLOS, st.none(), UINT32, SECRETS, st.none()),
+    st.builds(*HELLOS, st.none(), UINT32, st.none(), SECRETS),
+    st.builds(
+        commands.Moderate,
+        st.text(),
+        st.sampled_from(ModerationAction),
+        st.text(),
+        st.text(),
+        st.none() | st.integers(0, 10**9).map(float),
+    ),
     st.builds(commands.Send, st.text(), st.text(), UINT64, UINT64, st.just(0)),
     st.builds(commands.Join, st.text()),
     st.builds(commands.Leave, st.text()),
@@ -114,6 +139,8 @@ def frame_of(ref: int, body: CommandBody) -> chat_pb2.ClientFrame:
     if isinstance(body, commands.Hello):
         resume = body.resume and cursor_pb2.Cursor(epoch=body.resume.epoch, seq=body.resume.seq)
         fields = {**fields, "resume": resume}
+    if isinstance(body, commands.Moderate) and body.duration is not None:
+        fields["duration"] = Duration(seconds=int(body.duration))
     message = getattr(commands_pb2, kind)(**fields)
     command = commands_pb2.Command(ref=ref, **{kind.lower(): message})
     return chat_pb2.ClientFrame(commands=[command])
@@ -136,6 +163,9 @@ def test_a_client_reads_an_event_as_it_was_meant(body: EventBody, seq: int, ref:
     data = heard(getattr(event, kind))
     expected = said(body)
     assert isinstance(expected, dict)
+    if isinstance(body, events.Roster):
+        for member in expected["members"]:
+            member["role"] = member["role"] or 0
     if isinstance(body, events.Welcome):
         told_limits = data.pop("limits")
         assert isinstance(told_limits, dict)

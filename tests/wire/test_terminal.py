@@ -10,8 +10,10 @@ from chat_service.core import events
 from chat_service.core.commands import Cursor
 from chat_service.core.errors import ErrorCode
 from chat_service.core.events import EventBody, GapReason, GoodbyeReason, Member
+from chat_service.core.moderation import ModerationAction as Action
+from chat_service.core.moderation import Role
 from chat_service.wire.protobuf import encode_event
-from chat_service.wire.terminal import neutralised, render
+from chat_service.wire.terminal import neutralised, render, render_own_deed
 
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 HOSTILE = st.text(
@@ -23,6 +25,15 @@ HOSTILE = st.text(
 
 def message(to: str, sender: str, text: str) -> events.Message:
     return events.Message(to, sender, 1, text, 1_700_000_000_000_000)
+
+
+UNTIL = 1_795_514_400_000_000
+
+
+def moderated(
+    action: Action, *, user: str = "cyd", by: str = "bob", reason: str = "", until: int = 0
+) -> events.Moderated:
+    return events.Moderated("#dev", action, user, by, reason, until)
 
 
 def page(*said: events.Message, more: bool = False) -> events.HistoryPage:
@@ -57,6 +68,38 @@ def page(*said: events.Message, more: bool = False) -> events.HistoryPage:
             "* in #lobby: ann, bob (away)\n",
         ),
         (events.Roster("#lobby", (Member("ann", True),), more=True), "* in #lobby: ann, …\n"),
+        (
+            events.Roster(
+                "#dev",
+                (
+                    Member("ann", True, Role.OWNER),
+                    Member("bob", False, Role.MODERATOR),
+                    Member("cyd", True, Role.MEMBER),
+                ),
+            ),
+            "* in #dev: ann (owner), bob (moderator, away), cyd\n",
+        ),
+        (moderated(Action.KICK, reason="spam"), "* bob has kicked cyd from #dev (spam)\n"),
+        (
+            moderated(Action.BAN, reason="spam", until=UNTIL),
+            "* bob has banned cyd from #dev until 2026-11-24 10:00 UTC (spam)\n",
+        ),
+        (moderated(Action.UNBAN), "* bob has unbanned cyd from #dev\n"),
+        (
+            moderated(Action.MUTE, until=UNTIL),
+            "* bob has muted cyd in #dev until 2026-11-24 10:00 UTC\n",
+        ),
+        (moderated(Action.UNMUTE), "* bob has unmuted cyd in #dev\n"),
+        (moderated(Action.MAKE_PRIVATE, user=""), "* bob has made #dev private\n"),
+        (moderated(Action.MAKE_PUBLIC, user=""), "* bob has made #dev public\n"),
+        (moderated(Action.APPOINT), "* bob has made cyd a moderator of #dev\n"),
+        (moderated(Action.DISMISS), "* bob has made cyd a plain member of #dev\n"),
+        (moderated(Action.HAND_OVER), "* bob has handed #dev over to cyd\n"),
+        (moderated(Action.KICK, user="ann"), "* bob has kicked ann from #dev\n"),
+        (moderated(Action.INVITE, user="ann"), "* bob invites you to #dev (/join #dev)\n"),
+        (moderated(Action.INVITE, by="ann"), "* you have invited cyd to #dev\n"),
+        (events.Announcement("be nice", "root", 0), "* announcement from root: be nice\n"),
+        (events.Announcement("be\nnice", "", 0), "* announcement: be\n  nice\n"),
         (page(), "* nothing was said yet\n"),
         (
             page(message("#dev", "bob", "a"), message("#dev", "ann", "b\nc")),
@@ -100,12 +143,15 @@ def test_every_line_of_a_message_but_its_first_begins_with_two_spaces(
 
 
 @given(HOSTILE)
-def test_an_error_or_a_farewell_forges_no_line_either(text: str) -> None:
-    for body in (
-        events.Error(ErrorCode.INTERNAL, text),
-        events.Goodbye(GoodbyeReason.INTERNAL, text),
+def test_nothing_else_that_holds_a_text_forges_a_line_either(text: str) -> None:
+    for shown in (
+        render(events.Error(ErrorCode.INTERNAL, text), "#lobby", "ann"),
+        render(events.Goodbye(GoodbyeReason.INTERNAL, text), "#lobby", "ann"),
+        render(events.Announcement(text, "root", 0), "#lobby", "ann"),
+        render(moderated(Action.KICK, reason=text), "#lobby", "ann"),
+        render_own_deed(moderated(Action.KICK, reason=text)),
     ):
-        first, *others = render(body, "#lobby", "ann")[:-1].splitlines()
+        first, *others = shown[:-1].splitlines()
         assert first[:2] in ("! ", "* ")
         assert all(line.startswith("  ") for line in others)
 
