@@ -4,11 +4,8 @@ A flag wins over the environment, that over the file, that over the default. Wha
 a value is said in one line that names it and where it came from.
 """
 
-import difflib
 import os
-import re
 import sys
-import tomllib
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -16,9 +13,17 @@ from typing import Any, Final, NoReturn, TypeVar
 import click
 from click.core import ParameterSource
 
-from chat_service import __version__
-from chat_service.config import LOG_FORMATS, LOG_LEVELS, MIB, Config, Endpoint, InvalidSetting, Keep
-from chat_service.core.bucket import Rate
+from chat_service import __version__, settings_file, values
+from chat_service.config import (
+    AUTHS,
+    LOG_FORMATS,
+    LOG_LEVELS,
+    MIB,
+    REGISTRATIONS,
+    Config,
+    InvalidSetting,
+    Keep,
+)
 from chat_service.startup import StartupError
 
 PROG: Final = "chat-server"
@@ -29,16 +34,12 @@ environment, the environment over the file.
 
 \b
 Examples:
-  chat-server --tcp 0.0.0.0:7777 --data /var/lib/chat
+  chat-server --tcp 0.0.0.0:7777 --tls-cert chat.pem --tls-key chat.key --auth registered
   chat-server --grpc off --data :memory: --log-level debug
   CHAT_LOG_FORMAT=json chat-server --config /etc/chat.toml
 """
 
 _DEFAULTS: Final = Config()
-_FILE: Final = "chat_service.cli.file"  # ctx.meta: the TOML file that default_map came from
-_SIZE: Final = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)?", re.IGNORECASE)
-_RATE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?):([0-9]{1,12})")
-_UNITS: Final = {"": 1, "b": 1, "kib": 1024, "mib": MIB, "gib": 1024 * MIB}
 _SOURCES: Final[list[ParameterSource | None]] = [  # the stronger first
     ParameterSource.COMMANDLINE,
     ParameterSource.ENVIRONMENT,
@@ -109,7 +110,7 @@ def _origin(ctx: click.Context, param: click.Parameter) -> str:
         case ParameterSource.ENVIRONMENT:
             return f"{flag} (from {ctx.auto_envvar_prefix}_{param.name.upper()} in the environment)"
         case ParameterSource.DEFAULT_MAP:
-            return f"{param.name} (in {ctx.meta[_FILE]})"
+            return f"{param.name} (in {ctx.meta[settings_file.FILE]})"
         case _:
             return f"{flag} (by default)"
 
@@ -119,119 +120,6 @@ def _blame(ctx: click.Context, error: InvalidSetting) -> click.BadParameter:
     params = [param for param in ctx.command.params if param.name in error.fields]
     chosen = min(params, key=lambda it: _SOURCES.index(ctx.get_parameter_source(it.name or "")))
     return click.BadParameter(error.reason, ctx, chosen)
-
-
-# --- from text to value ---
-
-
-class _Parsed(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.4
-    """What a function makes of a text; its ValueError is the sentence that the user reads."""
-
-    name = "text"
-
-    def __init__(self, parse: Callable[[str], Any]) -> None:
-        self._parse = parse
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
-        """Parse text, or a number from a TOML file as if it were text."""
-        try:
-            return self._parse(_as_text(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"neither a string nor a number: {value!r}")  # noqa: TRY004  (as parsers)
-    return str(value)
-
-
-def _listener(text: str) -> Endpoint | None:
-    return None if text == "off" else Endpoint.parse(text)
-
-
-def _no_listener(text: str) -> None:
-    if text != "off":
-        raise ValueError(f"this version has no web listener, only off is possible: {text!r}")
-
-
-def _directory(text: str) -> Path | None:
-    if not text or "\0" in text:
-        raise ValueError(f"not a directory: {text!r}")
-    return None if text == ":memory:" else Path(text)
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,15}", text):
-        raise ValueError(f"not a whole number: {text!r}")
-    return int(text)
-
-
-def _size(text: str) -> int:
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise ValueError(f"not a size such as 4MiB, 512KiB or 1048576: {text!r}")
-    number, unit = match.groups(default="")
-    return int(number) * _UNITS[unit.lower()]
-
-
-def _rate(text: str) -> Rate | None:
-    if text == "off":
-        return None
-    match = _RATE.fullmatch(text)
-    if match is None:
-        raise ValueError(f"not RATE:BURST such as 100:1000, or off: {text!r}")
-    per_second, burst = match.groups()
-    return Rate(float(per_second), float(burst))
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"not a number of seconds: {text!r}") from None
-
-
-# --- the TOML file ---
-
-
-def _load(ctx: click.Context, _param: click.Parameter, path: Path | None) -> None:
-    """Make what the file says the defaults of all other settings."""
-    if path is not None:
-        ctx.meta[_FILE] = path
-        ctx.default_map = _by_name(ctx, path, _read(path))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise click.BadParameter(f"cannot read {path}: {error.strerror}") from None
-    try:
-        return tomllib.loads(content.decode())
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise click.BadParameter(f"{path} is not UTF-8 (at line {line})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise click.BadParameter(f"{path} is not TOML: {error}") from None
-
-
-def _by_name(ctx: click.Context, path: Path, table: dict[str, Any]) -> dict[str, Any]:
-    # What is eager (--config itself, --version) is no setting.
-    known = [param.name for param in ctx.command.params if param.name and not param.is_eager]
-    settings: dict[str, Any] = {}
-    for key, value in table.items():
-        name = key.replace("-", "_")
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
-            raise click.UsageError(f"{key} (in {path}): no such setting{hint}")
-        if name in settings:
-            raise click.UsageError(f"{key} (in {path}): set twice")
-        settings[name] = value
-    return settings
 
 
 # --- the command itself ---
@@ -246,19 +134,40 @@ def _setting(
     default: str | None = None,
 ) -> Callable[[_Function], _Function]:
     """Declare a flag for the field of Config with that name."""
+    preset = getattr(_DEFAULTS, name)
     return click.option(
         f"--{name.replace('_', '-')}",
-        type=type_ if isinstance(type_, click.Choice) else _Parsed(type_),
+        type=type_ if isinstance(type_, click.Choice) else values.Parsed(type_),
         metavar=metavar,
         help=text,
-        default=default or str(getattr(_DEFAULTS, name)),
+        default=default or (None if preset is None else str(preset)),
         show_envvar=True,
     )
 
 
+class _Commands(click.Group):
+    """The commands, some of which are in a module that is slow to import."""
+
+    _OPERATORS: Final = ("announce", "drain", "statistics", "user")
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted((*super().list_commands(ctx), *self._OPERATORS))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name."""
+        if cmd_name not in self._OPERATORS:
+            return super().get_command(ctx, cmd_name)
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        from chat_service import user_cli  # noqa: PLC0415
+
+        return user_cli.COMMANDS[cmd_name]
+
+
 @click.group(
+    cls=_Commands,
     invoke_without_command=True,
-    subcommand_metavar="",
+    subcommand_metavar="[COMMAND]",
     epilog=EPILOG,
     context_settings={
         "auto_envvar_prefix": "CHAT",
@@ -266,11 +175,13 @@ def _setting(
         "max_content_width": 100,
     },
 )
-@_setting("grpc", _listener, "HOST:PORT|off", "Where gRPC listens. Port 0 takes a free one.")
-@_setting("tcp", _listener, "HOST:PORT|off", "Where the line protocol listens, for nc and telnet.")
+@_setting("grpc", values.listener, "HOST:PORT|off", "Where gRPC listens. Port 0 takes a free one.")
+@_setting(
+    "tcp", values.listener, "HOST:PORT|off", "Where the line protocol listens, for nc and telnet."
+)
 @click.option(
     "--web",
-    type=_Parsed(_no_listener),
+    type=values.Parsed(values.no_listener),
     metavar="off",
     help="This version has no web listener.",
     default="off",
@@ -279,26 +190,28 @@ def _setting(
 )
 @_setting(
     "data",
-    _directory,
+    values.directory,
     "DIR|:memory:",
     "Where messages are kept. :memory: forgets them at the end.",
     default=f"./{_DEFAULTS.data}",
 )
 @_setting(
     "presence_limit",
-    _count,
+    values.count,
     "MEMBERS",
     "In a room with more members online, nobody is told who comes and goes.",
 )
-@_setting("outbox_events", _count, "EVENTS", "How far a slow client may fall behind, in events.")
+@_setting(
+    "outbox_events", values.count, "EVENTS", "How far a slow client may fall behind, in events."
+)
 @_setting(
     "outbox_bytes",
-    _size,
+    values.size,
     "SIZE",
     "How far a slow client may fall behind, in bytes.",
     default=f"{_DEFAULTS.outbox_bytes // MIB}MiB",
 )
-@_setting("max_sessions", _count, "SESSIONS", "How many sessions there may be at a time.")
+@_setting("max_sessions", values.count, "SESSIONS", "How many sessions there may be at a time.")
 @_setting(
     "keep",
     Keep.parse,
@@ -308,25 +221,72 @@ def _setting(
 )
 @_setting(
     "rate_connects",
-    _rate,
+    values.rate,
     "RATE:BURST|off",
     "Connects of one address: a second for good, and at once.",
 )
 @_setting(
     "rate_commands",
-    _rate,
+    values.rate,
     "RATE:BURST|off",
     "Commands of one session. Its user may send twice, its address ten times as many.",
 )
-@_setting("rate_bytes", _rate, "RATE:BURST|off", "Bytes of one session, likewise.")
+@_setting("rate_bytes", values.rate, "RATE:BURST|off", "Bytes of one session, likewise.")
+@_setting(
+    "rate_registrations",
+    values.rate,
+    "RATE:BURST|off",
+    "Accounts that are made from one address: a second for good, and at once.",
+)
 @_setting(
     "keepalive",
-    _seconds,
+    values.seconds,
     "SECONDS",
     "A connection silent for so long is probed. It has half as long to answer.",
 )
 @_setting(
-    "shutdown_deadline", _seconds, "SECONDS", "How long clients have to take the last events."
+    "shutdown_deadline", values.seconds, "SECONDS", "How long clients have to take the last events."
+)
+@_setting(
+    "auth",
+    click.Choice(AUTHS, case_sensitive=False),
+    None,
+    "Who may come in: anybody by a free name, who has an account, or who has a signed token (JWT).",
+)
+@_setting(
+    "registration",
+    click.Choice(REGISTRATIONS, case_sensitive=False),
+    None,
+    "Whether users may register accounts themselves.",
+)
+@_setting(
+    "token_lifetime",
+    values.age,
+    "AGE",
+    "How long a login is good for without the password: 30d, 12h, or seconds.",
+    default="30d",
+)
+@_setting("jwt_secret", values.file, "FILE", "The secret that signs tokens, 32 bytes or more.")
+@_setting("jwt_public_key", values.file, "FILE", "The public key of who signs tokens, PEM.")
+@_setting("jwt_jwks", values.file, "FILE", "The public keys of who signs tokens, a JWK Set.")
+@_setting("jwt_issuer", values.text, "TEXT", "Who must have issued a signed token (iss).")
+@_setting("jwt_audience", values.text, "TEXT", "Whom a signed token must be meant for (aud).")
+@_setting("jwt_name_claim", values.text, "CLAIM", "What holds the user's name in a signed token.")
+@_setting(
+    "tls_cert", values.file, "FILE", "The certificate of every listener, PEM. Loaded on change."
+)
+@_setting("tls_key", values.file, "FILE", "The key of the certificate, PEM, not encrypted.")
+@_setting(
+    "tls_client_ca",
+    values.file,
+    "FILE",
+    "Who signs clients' certificates, PEM. Each client has to show one, and is whom it names.",
+)
+@click.option(
+    "--insecure",
+    is_flag=True,
+    help="Let other machines connect without TLS, or without an account.",
+    show_envvar=True,
 )
 @_setting(
     "log_level", click.Choice(LOG_LEVELS, case_sensitive=False), None, "The least that is logged."
@@ -344,7 +304,7 @@ def _setting(
     help="Read settings from this TOML file.",
     is_eager=True,
     expose_value=False,
-    callback=_load,
+    callback=settings_file.load,
     show_envvar=True,
 )
 # CHAT_VERSION and CHAT_HELP are names that others give meanings of their own.
@@ -352,14 +312,71 @@ def _setting(
 @click.help_option(allow_from_autoenv=False)
 @click.pass_context
 def cli(ctx: click.Context, /, **settings: Any) -> None:
-    """Serve the chat until interrupted.
+    """Serve the chat until interrupted, or run a COMMAND.
 
     When every listener accepts, one line on stdout says so with the real ports, as in
     "ready grpc=127.0.0.1:50051 tcp=127.0.0.1:7777". Logs go to stderr.
     """
+    # A command may be what makes the settings hold, as `cert` does, so not all commands check them.
+    if ctx.invoked_subcommand is None:
+        serve(_checked(ctx, settings))
+
+
+def _checked(ctx: click.Context, settings: dict[str, Any]) -> Config:
     try:
-        ctx.obj = Config(**settings)
+        return Config(**settings)
     except InvalidSetting as error:
         raise _blame(ctx, error) from None
-    if ctx.invoked_subcommand is None:
-        serve(ctx.obj)
+
+
+@cli.command("cert")
+@click.option(
+    "--dir",
+    "directory",
+    type=values.Parsed(values.file),
+    metavar="DIR",
+    default="chat-cert",
+    help="Where the files are made.",
+    allow_from_autoenv=False,
+)
+@click.option(
+    "--host",
+    "hosts",
+    metavar="NAME",
+    multiple=True,
+    default=("localhost", "127.0.0.1", "::1"),
+    help="A name or an address that clients know the server by; may be repeated.",
+    allow_from_autoenv=False,
+)
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=365,
+    help="How long the certificate is good for.",
+    allow_from_autoenv=False,
+)
+@click.option(
+    "--client",
+    metavar="NAME",
+    help="Make a certificate for this user instead, by the authority in DIR.",
+    allow_from_autoenv=False,
+)
+@click.help_option(allow_from_autoenv=False)
+def cert(directory: Path, hosts: Sequence[str], days: int, client: str | None) -> None:
+    """Make certificates to develop and try with.
+
+    An authority of your own, ca.pem, and a certificate of the server that it signs. Nothing is
+    ever overwritten.
+    """
+    from chat_service import certificate  # noqa: PLC0415  (cryptography is slow to import)
+
+    try:
+        if client is None:
+            made = certificate.make_server_pair(directory, hosts, days)
+        else:
+            made = certificate.make_client_pair(directory, client, days)
+    except certificate.NotMade as error:
+        raise click.ClickException(str(error)) from None
+    for path in made:
+        click.echo(f"made {path}")
+    click.echo(certificate.usage(directory, client))

@@ -3,21 +3,25 @@
 import math
 import re
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Self, get_args
 
 from chat_service.core.bucket import Rate
 
+Auth = Literal["open", "registered", "token"]
+Registration = Literal["open", "closed"]
 LogFormat = Literal["auto", "human", "json"]
 
+AUTHS: Final = get_args(Auth)
+REGISTRATIONS: Final = get_args(Registration)
 LOG_FORMATS: Final = get_args(LogFormat)
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 MIB: Final = 1024 * 1024
 
 _DAY: Final = 86_400.0
-_AGES: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+AGES: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _KEPT: Final = re.compile(r"([0-9]{1,12})([smhdw])?")
 _HOST: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
@@ -65,6 +69,14 @@ class Endpoint:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody but this machine can reach it, as far as can be told without a lookup."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
+
 
 def _why_no_endpoint(text: str) -> str:
     host, _, port = text.rpartition(":")
@@ -106,7 +118,7 @@ class Keep(NamedTuple):
                 raise ValueError(f"not an age such as 90d or a number of messages: {part!r}")
             number, unit = match.groups()
             if unit:
-                keep = keep._replace(seconds=int(number) * _AGES[unit])
+                keep = keep._replace(seconds=int(number) * AGES[unit])
             else:
                 keep = keep._replace(messages=int(number))
         return keep
@@ -126,7 +138,11 @@ _BOUNDS: Final = {
     "max_sessions": _Bounds(1, math.inf, "sessions"),
     "keepalive": _Bounds(0.01, _DAY, "seconds"),
     "shutdown_deadline": _Bounds(0, _DAY, "seconds"),
+    "token_lifetime": _Bounds(60, 3_660 * _DAY, "seconds"),
 }
+
+_JWT_KEYS: Final = ("jwt_secret", "jwt_public_key", "jwt_jwks")
+_JWT_CLAIMS: Final = ("jwt_issuer", "jwt_audience")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +182,53 @@ class Config:
     rate_bytes: Rate | None = Rate(MIB, 8 * MIB)
     """Bytes of one session; its user has twice, its address ten times as many."""
 
+    rate_registrations: Rate | None = Rate(0.1, 100)
+    """Accounts that are made from one address."""
+
     keepalive: float = 10.0
     """Seconds for which a silent connection is left unprobed; it has half of them to answer."""
 
     shutdown_deadline: float = 5.0
     """Seconds that sessions have to take what waits for them when the node stops."""
+
+    auth: Auth = "open"
+    """Who may come in: anybody under a free name, accounts only, or who has a signed token."""
+
+    registration: Registration = "open"
+    """Whether anybody may make an account, or admins alone."""
+
+    token_lifetime: float = 30 * _DAY
+    """Seconds for which a session token is good."""
+
+    jwt_secret: Path | None = None
+    """A file with the secret that is shared with who signs tokens."""
+
+    jwt_public_key: Path | None = None
+    """The public key of who signs tokens, PEM."""
+
+    jwt_jwks: Path | None = None
+    """The public keys of who signs tokens, as a JSON Web Key Set."""
+
+    jwt_issuer: str | None = None
+    """Who has to have issued a token; None: whoever has the key."""
+
+    jwt_audience: str | None = None
+    """Whom a token has to be meant for; None: it must name no audience."""
+
+    jwt_name_claim: str = "sub"
+    """The claim that holds the user's name."""
+
+    tls_cert: Path | None = None
+    """The server's certificate, PEM with those that lead to its authority; None: no TLS."""
+
+    tls_key: Path | None = None
+    """The key of the certificate, PEM, not encrypted."""
+
+    tls_client_ca: Path | None = None
+    """Those who sign clients' certificates, PEM; if set, every client has to show one."""
+
+    insecure: bool = False
+    """Whether other machines may connect without TLS, or without an account."""
 
     log_level: str = "info"
     log_format: LogFormat = "auto"
@@ -178,11 +236,16 @@ class Config:
     def __post_init__(self) -> None:
         """Raise InvalidSetting for what is out of bounds or at odds."""
         self._check_listeners()
+        self._check_tls()
+        self._check_exposure()
+        self._check_auth()
         for field, bounds in _BOUNDS.items():
             _check_bounds(field, getattr(self, field), bounds)
-        for field in ("rate_connects", "rate_commands", "rate_bytes"):
+        for field in ("rate_connects", "rate_commands", "rate_bytes", "rate_registrations"):
             _check_rate(field, getattr(self, field))
         _check_keep(self.keep)
+        _check_choice("auth", self.auth, AUTHS)
+        _check_choice("registration", self.registration, REGISTRATIONS)
         _check_choice("log_level", self.log_level, LOG_LEVELS)
         _check_choice("log_format", self.log_format, LOG_FORMATS)
 
@@ -191,6 +254,56 @@ class Config:
             raise InvalidSetting("at least one listener has to be on", "grpc", "tcp")
         if self.grpc and self.tcp and self.grpc.port == self.tcp.port != 0:
             raise InvalidSetting(f"grpc and tcp cannot share port {self.tcp.port}", "grpc", "tcp")
+
+    def _check_tls(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise InvalidSetting(
+                "a certificate and its key go together: set both --tls-cert and --tls-key",
+                "tls_cert",
+                "tls_key",
+            )
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise InvalidSetting(
+                "clients show certificates over TLS only: set --tls-cert and --tls-key as well",
+                "tls_client_ca",
+            )
+
+    def _check_exposure(self) -> None:
+        """Let nobody open a server to other machines without having decided who may come in."""
+        missing: list[str] = []
+        if self.tls_cert is None:
+            missing.append("TLS (--tls-cert, --tls-key; `chat-server cert` makes a pair)")
+        if self.auth == "open":
+            missing.append("accounts (--auth registered or token)")
+        if self.insecure or not missing:
+            return
+        for field in ("grpc", "tcp"):
+            endpoint: Endpoint | None = getattr(self, field)
+            if endpoint is not None and not endpoint.is_local:
+                raise InvalidSetting(
+                    f"other machines can reach {endpoint}, which takes {' and '.join(missing)};"
+                    " --insecure serves them without",
+                    field,
+                )
+
+    def _check_auth(self) -> None:
+        """Let there be exactly one key where signed tokens are asked for, and none elsewhere."""
+        flags = ", ".join(f"--{field.replace('_', '-')}" for field in _JWT_KEYS)
+        keys = [field for field in _JWT_KEYS if getattr(self, field) is not None]
+        if self.auth == "token" and not keys:
+            raise InvalidSetting(
+                f"signed tokens take a key to verify them with: set one of {flags}", "auth"
+            )
+        if len(keys) > 1:
+            raise InvalidSetting(f"one key is enough: set only one of {flags}", *keys)
+        unused = [field for field in _JWT_KEYS + _JWT_CLAIMS if getattr(self, field) is not None]
+        if self.auth != "token" and unused:
+            raise InvalidSetting(
+                "signed tokens are not what this server asks for: set --auth token as well", *unused
+            )
+        for field in (*_JWT_CLAIMS, "jwt_name_claim"):
+            if getattr(self, field) == "":
+                raise InvalidSetting("cannot be empty", field)
 
 
 def _check_bounds(field: str, value: float, bounds: _Bounds) -> None:

@@ -8,8 +8,16 @@ import time
 from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
+from chat_service.accounts import Accounts
+from chat_service.administration import Administration, Watched
+from chat_service.auth.doorman import Doorman
+from chat_service.auth.guessing import GuessLimiter
+from chat_service.auth.jwt import TokenVerifier
+from chat_service.auth.keys import read_keys
+from chat_service.auth.passwords import Passwords
 from chat_service.config import Config, Endpoint
 from chat_service.core.events import Goodbye, GoodbyeReason
+from chat_service.desk import Desk
 from chat_service.flood import FloodControl, Rates
 from chat_service.follower import Follower
 from chat_service.hub.hub import Hub
@@ -22,8 +30,12 @@ from chat_service.retention import Retention
 from chat_service.session import Services
 from chat_service.startup import StartupError
 from chat_service.state.store import Store
+from chat_service.tls import Tls, TlsFiles
+from chat_service.transports.accounts import AccountsService
+from chat_service.transports.admin import AdminService
 from chat_service.transports.rpc import RpcTransport
 from chat_service.transports.tcp import TcpTransport
+from chat_service.transports.unary import UnaryService
 
 _log = get("node")
 
@@ -73,14 +85,31 @@ class Node:
     async def start(self) -> None:
         """Open the state and listen. Raises StartupError, having given back what it took."""
         config = self._config
+        tls = await asyncio.to_thread(_tls, config)
+        verifier = await asyncio.to_thread(_verifier, config)
         self._store = await asyncio.to_thread(Store.open, config.data)
         log = self._ledger = EmbeddedLog()
         self.hub = Hub(log.append, _now, config.presence_limit)
         self.hub.seq = self._store.seq
-        rates = Rates(config.rate_connects, config.rate_commands, config.rate_bytes)
+        self.loop_lag = LoopLag()
+        self._passwords = Passwords()
+        doorman = Doorman(
+            config.auth,
+            self._store,
+            self._passwords,
+            GuessLimiter(time.monotonic),
+            verifier,
+            registration=config.registration == "open",
+        )
+        rates = Rates(
+            config.rate_connects,
+            config.rate_commands,
+            config.rate_bytes,
+            config.rate_registrations,
+        )
         flood = FloodControl(rates, time.monotonic)
         reception = Reception(
-            Services(self.hub, log, self._store, flood, _now),
+            Services(self.hub, log, self._store, flood, doorman, _now),
             outbox_events=config.outbox_events,
             outbox_bytes=config.outbox_bytes,
             max_sessions=config.max_sessions,
@@ -95,11 +124,14 @@ class Node:
             Retention(config.keep, log, self._store, _now).run(), name="retention"
         )
         if config.grpc is not None:
-            self._transports["grpc"] = RpcTransport(reception, config.grpc, config.keepalive)
+            self._transports["grpc"] = RpcTransport(
+                reception, config.grpc, config.keepalive, tls, self._services(doorman, flood, tls)
+            )
         if config.tcp is not None:
-            self._transports["tcp"] = TcpTransport(reception, config.tcp, config.keepalive)
-        self.loop_lag = LoopLag()
-        self._watching = asyncio.create_task(self.loop_lag.run(), name="loop lag")
+            self._transports["tcp"] = TcpTransport(reception, config.tcp, config.keepalive, tls)
+        self._watching = [asyncio.create_task(self.loop_lag.run(), name="loop lag")]
+        if tls is not None:
+            self._watching.append(asyncio.create_task(tls.run(), name="certificate"))
         try:
             for name, transport in self._transports.items():
                 self.endpoints[name] = await transport.start()
@@ -107,6 +139,17 @@ class Node:
             await self.stop()
             raise
         _log.info("ready", epoch=self._store.epoch, seq=self._store.seq, **self._described())
+
+    def _services(
+        self, doorman: Doorman, flood: FloodControl, tls: Tls | None
+    ) -> tuple[UnaryService, ...]:
+        desk = Desk(self.hub, self._ledger, _now)
+        accounts = Accounts(desk, self._store, doorman, flood, self._config.token_lifetime)
+        watched = Watched(self.hub, self._store, self.loop_lag, _now())
+        admin = Administration(
+            accounts, desk, self._store, doorman.passwords, watched, self._stopping.set
+        )
+        return AccountsService(accounts, flood, tls), AdminService(admin, flood, tls)
 
     async def stop(self) -> None:
         """Shut down gracefully within the deadline; raises StartupError if a task had failed.
@@ -130,10 +173,11 @@ class Node:
         )
         await self._unless_forced(stopping)
         self.hub.close()
-        tasks = (self._following, self._trimming, self._watching)
+        tasks = (self._following, self._trimming, *self._watching)
         for task in tasks:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
+        self._passwords.close()
         await self._store.close()
         _log.info("stopped", seq=self._store.seq, **self._loop_lags())
         for result in results:
@@ -175,6 +219,27 @@ class Node:
 
     def _described(self) -> dict[str, str]:
         return {name: str(endpoint) for name, endpoint in self.endpoints.items()}
+
+
+def _tls(config: Config) -> Tls | None:
+    if config.tls_cert is None or config.tls_key is None:
+        return None
+    return Tls(TlsFiles(config.tls_cert, config.tls_key, config.tls_client_ca))
+
+
+def _verifier(config: Config) -> TokenVerifier | None:
+    if config.auth != "token":
+        return None
+    return TokenVerifier(
+        read_keys(
+            secret=config.jwt_secret,
+            public_key=config.jwt_public_key,
+            key_set=config.jwt_jwks,
+        ),
+        issuer=config.jwt_issuer,
+        audience=config.jwt_audience,
+        name_claim=config.jwt_name_claim,
+    )
 
 
 async def _each(coroutines: Iterable[Awaitable[None]]) -> None:

@@ -91,7 +91,7 @@ def test_without_arguments_the_defaults_are_served(parse: Any) -> None:
 @pytest.mark.parametrize(
     ("args", "field", "value"),
     [
-        (["--grpc", "[::]:50051"], "grpc", Endpoint("::", 50051)),
+        (["--grpc", "[::]:50051", "--insecure"], "grpc", Endpoint("::", 50051)),
         (["--grpc", "off"], "grpc", None),
         (["--tcp", "off", "--web", "off"], "tcp", None),
         (["--data", "/var/lib/chat"], "data", Path("/var/lib/chat")),
@@ -104,9 +104,18 @@ def test_without_arguments_the_defaults_are_served(parse: Any) -> None:
         (["--outbox-bytes", "1GiB"], "outbox_bytes", 1024 * MIB),
         (["--max-sessions", "1"], "max_sessions", 1),
         (["--keepalive", "0.5"], "keepalive", 0.5),
+        (["--insecure"], "insecure", True),
+        (["--tls-cert", "a.pem", "--tls-key", "a.key"], "tls_key", Path("a.key")),
         (["--shutdown-deadline=0"], "shutdown_deadline", 0),
         (["--log-level", "DEBUG"], "log_level", "debug"),
         (["--log-format", "json"], "log_format", "json"),
+        (["--auth", "registered"], "auth", "registered"),
+        (["--registration", "closed"], "registration", "closed"),
+        (["--token-lifetime", "12h"], "token_lifetime", 43_200.0),
+        (["--token-lifetime", "3600"], "token_lifetime", 3_600.0),
+        (["--auth", "token", "--jwt-jwks", "k.json"], "jwt_jwks", Path("k.json")),
+        (["--auth", "token", "--jwt-secret", "k", "--jwt-issuer", "me"], "jwt_issuer", "me"),
+        (["--auth=token", "--jwt-public-key=k", "--jwt-name-claim=n"], "jwt_name_claim", "n"),
     ],
 )
 def test_a_flag_sets_its_field(parse: Any, args: list[str], field: str, value: object) -> None:
@@ -188,6 +197,15 @@ def test_a_file_takes_dashes_underscores_and_numbers(parse: Any) -> None:
         (["--keepalive", "soon"], "not a number of seconds: 'soon'"),
         (["--keepalive", "nan"], "must be between 0.01 and 86400 seconds, not nan"),
         (["--log-level", "loud"], "'loud' is not one of 'debug', 'info',"),
+        (["--auth", "ldap"], "'ldap' is not one of 'open', 'registered', 'token'"),
+        (["--auth", "token"], "signed tokens take a key to verify them with: set one of --jwt-"),
+        (["--jwt-secret", "k"], "signed tokens are not what this server asks for: set --auth"),
+        (["--jwt-secret", "a", "--jwt-jwks", "b"], "one key is enough: set only one of --jwt-"),
+        (["--token-lifetime", "soon"], "not a time such as 30d, 12h or 3600: 'soon'"),
+        (["--token-lifetime", "1s"], "must be between 60 and 316224000 seconds, not 1.0"),
+        (["--tls-cert", ""], "not a file: ''"),
+        (["--tls-cert", "a.pem"], "a certificate and its key go together: set both --tls-cert and"),
+        (["--tls-client-ca", "a.pem"], "clients show certificates over TLS only: set --tls-cert"),
         (["--config", "none.toml"], "cannot read none.toml: No such file or directory"),
         (["--config", "."], "cannot read .: Is a directory"),
     ],
@@ -267,6 +285,26 @@ def test_what_is_no_setting_is_refused_in_one_line(args: list[str], reason: str)
     assert complaint(chat_server(*args)).startswith(reason)
 
 
+@pytest.mark.parametrize("source", ["flag", "environment", "file"])
+def test_beyond_this_machine_a_decision_is_asked_for(source: str) -> None:
+    Path("chat.toml").write_text('tcp = "0.0.0.0:7777"')
+    done = {
+        "flag": lambda: chat_server("--tcp", "0.0.0.0:7777"),
+        "environment": lambda: chat_server(CHAT_TCP="0.0.0.0:7777"),
+        "file": lambda: chat_server("--config", "chat.toml"),
+    }[source]()
+    assert complaint(done).partition(": ")[2] == (
+        "other machines can reach 0.0.0.0:7777, which takes TLS (--tls-cert, --tls-key;"
+        " `chat-server cert` makes a pair) and accounts (--auth registered or token);"
+        " --insecure serves them without"
+    )
+
+
+def test_a_file_may_decide_as_well(parse: Any) -> None:
+    Path("chat.toml").write_text('tcp = "0.0.0.0:7777"\ninsecure = true')
+    assert parse("--config", "chat.toml").insecure
+
+
 # --- what is said ---
 
 
@@ -280,7 +318,7 @@ def test_help_tells_each_flag_its_variable_and_default() -> None:
     assert done.returncode == 0
     assert done.stderr == ""
     text = " ".join(done.stdout.split())
-    assert text.startswith("Usage: chat-server [OPTIONS] Serve the chat")
+    assert text.startswith("Usage: chat-server [OPTIONS] [COMMAND] Serve the chat")
     assert "[env var: CHAT_TCP; default: 127.0.0.1:7777]" in text
     assert "[env var: CHAT_OUTBOX_BYTES; default: 4MiB]" in text
     assert "[env var: CHAT_DATA; default: ./chat-data]" in text
@@ -290,7 +328,7 @@ def test_help_tells_each_flag_its_variable_and_default() -> None:
 
 
 def test_a_command_line_is_parsed_without_importing_the_server() -> None:
-    heavy = "{'grpc', 'apsw', 'asyncio', 'structlog', 'chat_service.node'}"
+    heavy = "{'grpc', 'apsw', 'asyncio', 'cryptography', 'structlog', 'chat_service.node'}"
     done = run(
         "-c",
         "import sys\n"

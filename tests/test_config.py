@@ -80,6 +80,7 @@ def test_a_config_cannot_be_changed() -> None:
         ("max_sessions", 1),
         ("keepalive", 0.01),
         ("shutdown_deadline", 0.0),
+        ("token_lifetime", 60.0),
     ],
 )
 def test_a_number_has_a_least_value(field: str, least: float) -> None:
@@ -105,7 +106,14 @@ def test_a_presence_limit_fits_the_contract() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("log_level", "loud"), ("log_level", "INFO"), ("log_format", "xml")]
+    ("field", "value"),
+    [
+        ("log_level", "loud"),
+        ("log_level", "INFO"),
+        ("log_format", "xml"),
+        ("auth", "ldap"),
+        ("registration", "maybe"),
+    ],
 )
 def test_a_choice_is_one_of_its_names(field: str, value: str) -> None:
     fields: dict[str, Any] = {field: value}
@@ -123,6 +131,92 @@ def test_two_listeners_cannot_share_a_port() -> None:
         Config(grpc=Endpoint("0.0.0.0", 7777))
 
 
+# --- who can reach it ---
+
+PAIR: dict[str, Any] = {"tls_cert": Path("server.pem"), "tls_key": Path("server.key")}
+
+
+@pytest.mark.parametrize("field", ["tls_cert", "tls_key"])
+def test_a_certificate_and_its_key_go_together(field: str) -> None:
+    fields: dict[str, Any] = {field: Path("one")}
+    with pytest.raises(InvalidSetting, match=r"set both --tls-cert and --tls-key$"):
+        Config(**fields)
+    assert Config(**PAIR).tls_key == Path("server.key")
+
+
+def test_client_certificates_take_tls() -> None:
+    with pytest.raises(InvalidSetting, match=r"^tls_client_ca: clients show certificates"):
+        Config(tls_client_ca=Path("ca.pem"))
+    Config(**PAIR, tls_client_ca=Path("ca.pem"))
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST", "127.0.0.1", "127.255.1.2", "::1", "::1%lo"]
+)
+def test_this_machine_alone_is_served_as_it_comes(host: str) -> None:
+    assert Endpoint(host, 7777).is_local
+    Config(tcp=Endpoint(host, 7777))
+
+
+@pytest.mark.parametrize(
+    "host",
+    "0.0.0.0 :: 192.0.2.1 126.0.0.1 fe80::1%eth0 chat.example.org localhost.org 127.1 0".split(),
+)
+@pytest.mark.parametrize("field", ["grpc", "tcp"])
+def test_what_other_machines_can_reach_takes_tls_and_accounts(field: str, host: str) -> None:
+    fields: dict[str, Any] = {field: Endpoint(host, 1)}
+    with pytest.raises(InvalidSetting, match=r"takes TLS .* and accounts .*--insecure") as no:
+        Config(**fields)
+    assert no.value.fields == (field,)
+    with pytest.raises(InvalidSetting, match=r"which takes accounts \(--auth registered or token"):
+        Config(**fields, **PAIR)
+    with pytest.raises(InvalidSetting, match=r"which takes TLS \([^()]*\); --insecure"):
+        Config(**fields, auth="registered")
+    assert Config(**fields, **PAIR, auth="registered")
+    assert Config(**fields, insecure=True)
+
+
 def test_two_listeners_may_each_take_a_free_port() -> None:
     config = Config(grpc=Endpoint("127.0.0.1", 0), tcp=Endpoint("127.0.0.1", 0))
     assert config.grpc == config.tcp
+
+
+# --- who may come in ---
+
+KEYS = ["jwt_secret", "jwt_public_key", "jwt_jwks"]
+
+
+@pytest.mark.parametrize("field", KEYS)
+def test_signed_tokens_take_exactly_one_key(field: str) -> None:
+    fields: dict[str, Any] = {"auth": "token", field: Path("key")}
+    assert getattr(Config(**fields), field) == Path("key")
+    for other in set(KEYS) - {field}:
+        with pytest.raises(InvalidSetting, match="one key is enough: set only one of") as refused:
+            Config(**{**fields, other: Path("other")})
+        assert set(refused.value.fields) == {field, other}
+
+
+def test_without_a_key_there_are_no_signed_tokens() -> None:
+    with pytest.raises(InvalidSetting, match=r"^auth: signed tokens take a key .*: set one of --"):
+        Config(auth="token")
+
+
+@pytest.mark.parametrize("auth", ["open", "registered"])
+@pytest.mark.parametrize("field", [*KEYS, "jwt_issuer", "jwt_audience"])
+def test_where_signed_tokens_are_not_asked_for_nothing_about_them_is_set(
+    auth: str, field: str
+) -> None:
+    fields: dict[str, Any] = {"auth": auth, field: Path("key") if field in KEYS else "name"}
+    with pytest.raises(InvalidSetting, match=f"^{field}: .* set --auth token as well$"):
+        Config(**fields)
+
+
+@pytest.mark.parametrize("field", ["jwt_issuer", "jwt_audience", "jwt_name_claim"])
+def test_what_a_signed_token_must_say_is_not_nothing(field: str) -> None:
+    fields: dict[str, Any] = {field: ""}
+    with pytest.raises(InvalidSetting, match=f"^{field}: cannot be empty$"):
+        Config(auth="token", jwt_secret=Path("secret"), **fields)
+
+
+def test_a_login_is_good_for_a_month_by_default() -> None:
+    assert Config().token_lifetime == 30 * 86_400

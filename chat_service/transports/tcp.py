@@ -8,6 +8,7 @@ the socket is not read.
 import asyncio
 import contextlib
 import socket
+import ssl
 from typing import Final, cast
 
 from chat_service.config import Endpoint
@@ -17,6 +18,8 @@ from chat_service.logs import get
 from chat_service.reception import Reception
 from chat_service.session import LINGER, Session
 from chat_service.startup import StartupError
+from chat_service.tls import Tls, common_name
+from chat_service.transports.tls_socket import TlsTransport
 from chat_service.wire.line import LineCodec
 
 _log = get("tcp")
@@ -30,12 +33,16 @@ HANG_UP_AFTER: Final = 0.5
 
 
 class TcpTransport:
-    """A listener and its connections."""
+    """A listener and its connections, under TLS if there are credentials for it."""
 
-    def __init__(self, reception: Reception, endpoint: Endpoint, keepalive: float) -> None:
+    def __init__(
+        self, reception: Reception, endpoint: Endpoint, keepalive: float, tls: Tls | None = None
+    ) -> None:
         self._reception = reception
         self._endpoint = endpoint
         self._keepalive = keepalive
+        self._tls = tls
+        self._handshakes: dict[TlsTransport, None] = {}
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
 
@@ -44,12 +51,7 @@ class TcpTransport:
         loop = asyncio.get_running_loop()
         host, port = self._endpoint.host, self._endpoint.port
         try:
-            self._server = await loop.create_server(
-                lambda: _Connection(self._reception, self._connections, self._keepalive),
-                host,
-                port,
-                backlog=1024,
-            )
+            self._server = await loop.create_server(self._accept, host, port, backlog=1024)
         except OSError as error:
             raise StartupError(f"cannot listen on tcp {self._endpoint}: {error.strerror}") from None
         return Endpoint(host, self._server.sockets[0].getsockname()[1])
@@ -58,6 +60,8 @@ class TcpTransport:
         """Let no new connection in."""
         if self._server is not None:
             self._server.close()
+        for handshake in list(self._handshakes):
+            handshake.abort()
 
     async def stop(self, grace: float) -> None:
         """Wait until the connections have ended, which their sessions were told to; then force."""
@@ -68,6 +72,14 @@ class TcpTransport:
         for connection in list(self._connections):
             connection.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _accept(self) -> asyncio.Protocol:
+        if self._tls is None:
+            return self._connection()
+        return TlsTransport(self._tls.credentials.context, self._connection, self._handshakes)
+
+    def _connection(self) -> "_Connection":
+        return _Connection(self._reception, self._connections, self._keepalive)
 
 
 class _Connection(asyncio.Protocol):
@@ -95,19 +107,10 @@ class _Connection(asyncio.Protocol):
         transport = self._transport = cast("asyncio.Transport", transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         _set_keepalive(transport.get_extra_info("socket"), self._keepalive)
-        codec = LineCodec()
-        try:
-            session = self._reception.open(codec, transport.get_extra_info("peername")[0])
-        except Refusal as refusal:
-            error = Error(refusal.code, str(refusal), refusal.retry_after)
-            transport.write(codec.encode(Event(error)))
-            self._arm_linger()
-            self._part()
+        session = self._open(LineCodec())
+        if session is None:
             return
-        self._outbox = session.outbox
-        session.outbox.on_ready = self._write
-        session.on_end = self._arm_linger
-        transport.write(codec.greeting())
+        transport.write(self._codec.greeting())
         self._connections.add(self)
         self.task = asyncio.create_task(self._serve(session), name=f"tcp {session.id}")
 
@@ -134,6 +137,7 @@ class _Connection(asyncio.Protocol):
         """Go on with what has waited."""
         self._paused = False
         self._write()
+        self._changed.set()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """End the task."""
@@ -152,7 +156,48 @@ class _Connection(asyncio.Protocol):
 
     # What the task does.
 
-    async def _serve(self, session: Session) -> None:
+    async def _serve(self, session: Session | None) -> None:
+        try:
+            while session is not None:
+                await self._run(session)
+                session = await self._next_session()
+            await self._closed
+        finally:
+            self._connections.discard(self)
+            self._transport.abort()
+            self.task = None  # which holds this connection, as its coroutine is a method
+
+    def _open(self, codec: LineCodec) -> Session | None:
+        """Open a session, or say why there is none."""
+        self._codec = codec
+        try:
+            peer = self._transport.get_extra_info("peername")[0]
+            session = self._reception.open(codec, peer, certified=_certified(self._transport))
+        except Refusal as refusal:
+            error = Error(refusal.code, str(refusal), refusal.retry_after)
+            self._transport.write(codec.encode(Event(error)))
+            self._arm_linger()
+            self._part()
+            return None
+        self._outbox = session.outbox
+        session.outbox.on_ready = self._write
+        session.on_end = self._session_ended
+        return session
+
+    async def _next_session(self) -> Session | None:
+        """Open the session that follows by `/login`, once the last one's lines are out."""
+        if self._codec.successor is None:
+            return None
+        try:
+            async with asyncio.timeout(LINGER):
+                while len(self._outbox):
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            self._transport.abort()
+        return None if self._transport.is_closing() else self._open(self._codec.successor)
+
+    async def _run(self, session: Session) -> None:
         try:
             await self._execute(session)
         except Exception:
@@ -162,33 +207,33 @@ class _Connection(asyncio.Protocol):
             self._write()
         finally:
             await session.close()  # its name is free, however long the last lines take
-        try:
-            await self._closed
-        finally:
-            self._connections.discard(self)
-            self._transport.abort()
-            self.task = None  # which holds this connection, as its coroutine is a method
 
     async def _execute(self, session: Session) -> None:
-        while not session.ended and not self._closed.done():
-            if self._inbox:
+        """Execute what came, all of it, also where the connection has gone meanwhile."""
+        while not session.ended:
+            if self._codec.waiting:
+                await session.feed(b"")
+            elif self._inbox:
                 data = bytes(self._inbox)
                 self._inbox.clear()
-                self._transport.resume_reading()
+                if not self._closed.done():
+                    self._transport.resume_reading()
                 await session.feed(data)
             elif self._end_of_input:
                 await session.end_of_input()
+            elif self._closed.done():
+                return
             else:
                 self._changed.clear()
                 await self._changed.wait()
 
     def _write(self) -> None:
-        if self._closed.done():
+        if self._closed.done() or self._transport.is_closing():
             return  # the session is told of it by the task, a moment later
         outbox = self._outbox
         while len(outbox) and not self._paused:
             self._transport.write(outbox.take())
-        if outbox.finished and self._parting is None:
+        if outbox.finished and self._parting is None and self._codec.successor is None:
             self._part()
 
     def _part(self) -> None:
@@ -201,14 +246,26 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
             return
         self._parting = asyncio.get_running_loop().call_later(HANG_UP_AFTER, self._transport.close)
-        self._transport.write_eof()
+        with contextlib.suppress(OSError):  # from asyncio, where the client has just gone
+            self._transport.write_eof()
         self._transport.resume_reading()
 
-    def _arm_linger(self) -> None:
+    def _session_ended(self) -> None:
         self._changed.set()  # there is nothing more to execute
+        if self._codec.successor is None:
+            self._arm_linger()
+
+    def _arm_linger(self) -> None:
         loop = asyncio.get_running_loop()
         timer = loop.call_later(LINGER, self._transport.abort)
         self._closed.add_done_callback(lambda _: timer.cancel())
+
+
+def _certified(transport: asyncio.Transport) -> str | None:
+    """Return whom the client's certificate names; None if it showed none."""
+    secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    shown = secured.getpeercert(binary_form=True) if secured is not None else None
+    return common_name(shown) if shown else None
 
 
 def _set_keepalive(sock: socket.socket, seconds: float) -> None:

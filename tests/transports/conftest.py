@@ -7,6 +7,7 @@ import pytest
 
 from chat_service.node import Node
 from tests.conftest import StartNode
+from tests.faults.clock import clock  # noqa: F401  (a fixture)
 from tests.transports.lines import Lines
 from tests.transports.stream import Stream
 
@@ -23,8 +24,8 @@ async def open_stream(start_node: StartNode) -> AsyncIterator[OpenStream]:
     """Return a function that opens a gRPC stream to a node, closed at the test's end."""
     streams: list[Stream] = []
 
-    def open_one(to: Node, *, raw: bool = False) -> Stream:
-        streams.append(Stream.open_raw(to) if raw else Stream.open(to))
+    def open_one(to: Node, *, raw: bool = False, token: str = "") -> Stream:
+        streams.append(Stream.open_raw(to) if raw else Stream.open(to, token))
         return streams[-1]
 
     yield open_one

@@ -8,16 +8,19 @@ from contextlib import suppress
 from typing import Self
 
 from chat_service.node import Node
+from chat_service.wire.telnet import TelnetFilter
 from tests.waiting import until
 
 PROMPT = "* what is your name?"
 
 
 class Lines:
-    """One TCP connection and every line that came over it."""
+    """One TCP connection and every line that came over it, but for what only telnet reads."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.lines: list[str] = []
+        self.raw = b""
+        """Every byte that came, telnet's included."""
         self.ended = False
         """Whether the server has said that nothing more will come."""
         self.reset = False
@@ -36,6 +39,20 @@ class Lines:
         """Say a name and be welcomed."""
         self.send(f"{name}\n")
         await self.hears_like(lambda line: line.startswith(f"* welcome, {name}:"))
+        return self
+
+    async def sign_in(self, name: str, password: str) -> Self:
+        """Say a name and, when asked, its password, and be welcomed."""
+        self.send(f"{name}\n")
+        await self.hears(f"* password for {name}?")
+        self.send(f"{password}\n")
+        await self.hears_like(lambda line: line.startswith(f"* welcome, {name}:"))
+        return self
+
+    async def register(self, password: str) -> Self:
+        """Make the guest's name an account."""
+        self.send(f"/register\n{password}\n{password}\n")
+        await self.hears_like(lambda line: " is registered now" in line)
         return self
 
     def send(self, text: str | bytes) -> None:
@@ -79,6 +96,10 @@ class Lines:
         """Say that nothing more comes from this side."""
         self._writer.write_eof()
 
+    def pause_reading(self) -> None:
+        """Leave what comes in the kernel's buffers."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
     def vanish(self) -> None:
         """Send a reset, as the kernel of a client that crashes may do."""
         sock = self._writer.get_extra_info("socket")
@@ -98,7 +119,8 @@ class Lines:
     async def _read(self) -> None:
         try:
             while line := await self._reader.readline():
-                self.lines.append(line.decode().removesuffix("\n"))
+                self.raw += line
+                self.lines.append(TelnetFilter().strip(line).decode().rstrip("\r\n"))
         except OSError:
             self.reset = True
         self.ended = True

@@ -10,6 +10,7 @@ from google.rpc.status_pb2 import Status
 
 from chat.v1 import chat_pb2, chat_pb2_grpc, commands_pb2, cursor_pb2, events_pb2
 from chat_service.node import Node
+from tests.accounts import Server, bearer
 from tests.waiting import until
 
 METHOD = "/chat.v1.Chat/Connect"
@@ -17,7 +18,7 @@ METHOD = "/chat.v1.Chat/Connect"
 OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 
 
-def channel_to(node: Node) -> grpc.aio.Channel:
+def channel_to(node: Server) -> grpc.aio.Channel:
     """Return a channel that shares its connection with no other."""
     return grpc.aio.insecure_channel(str(node.endpoints["grpc"]), options=OPTIONS)
 
@@ -37,10 +38,11 @@ class Stream:
         self._reader = asyncio.create_task(self._read())
 
     @classmethod
-    def open(cls, node: Node) -> Self:
-        """Open a stream with the generated stub."""
+    def open(cls, node: Server, token: str = "") -> Self:
+        """Open a stream with the generated stub, and a token in its metadata if there is one."""
         channel = channel_to(node)
-        return cls(channel, chat_pb2_grpc.ChatStub(channel).Connect())
+        metadata = bearer(token) if token else ()
+        return cls(channel, chat_pb2_grpc.ChatStub(channel).Connect(metadata=metadata))
 
     @classmethod
     def open_raw(cls, node: Node) -> Self:
@@ -150,6 +152,14 @@ class Stream:
         await until(lambda: self.code is not None, within=within, what="the stream to end")
         assert self.code is not None
         return self.code
+
+    async def sent_away(self, code: grpc.StatusCode, reason: int) -> str:
+        """Wait for an end that asks nobody to come back, and return the last words."""
+        assert await self.ended() is code
+        goodbye = self.events[-1].goodbye
+        assert goodbye.reason == reason
+        assert not goodbye.reconnect
+        return goodbye.message
 
     def vanish(self) -> None:
         """Cut the stream, as a client does that crashes."""

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import pytest
 
 from chat.v1 import commands_pb2, events_pb2
-from chat_service import session as sessions
+from chat_service import in_flight
 from chat_service.core import limits
 from chat_service.core.commands import Entry
 from chat_service.core.outcome import Applied
+from chat_service.in_flight import MAX_UNANSWERED
 from chat_service.log import embedded
 from chat_service.node import Node
-from chat_service.session import MAX_UNANSWERED
 from chat_service.state.store import Store
 from tests.conftest import StartNode
 from tests.transports.conftest import Dial, Enter, OpenStream
@@ -124,7 +124,7 @@ async def test_who_waits_too_long_for_room_is_told_to_come_back(
     node: Node, enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "MAX_PENDING", 10)
-    monkeypatch.setattr(sessions, "COMMIT_TIMEOUT", 0.3)
+    monkeypatch.setattr(in_flight, "COMMIT_TIMEOUT", 0.3)
     ann, bob = await enter(node, "ann"), await enter(node, "bob")
     gate = Gate(monkeypatch)
     await flood_by_rpc(ann)

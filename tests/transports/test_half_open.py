@@ -123,7 +123,9 @@ async def test_a_tcp_client_whose_host_has_gone_is_found_out(
     keepalives = [2.0, 3.0, Config().keepalive]
     with hosts.near.here():
         nodes = [
-            await start_node(keepalive=seconds, tcp=Endpoint(NEAR, 0), grpc=None, data=None)
+            await start_node(
+                keepalive=seconds, tcp=Endpoint(NEAR, 0), grpc=None, data=None, insecure=True
+            )
             for seconds in keepalives
         ]
     async with AsyncExitStack() as stack:

@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from chat_service.node import Node
 from tests.transports.conftest import Dial, Enter
 from tests.transports.lines import PROMPT
+from tests.waiting import until
 
 BUF = Path(sys.executable).parent / "buf"
 WELCOME = "* welcome, {}: you are in #lobby (/help lists the commands)"
@@ -49,7 +52,7 @@ class Program:
         """Wait for the end; returns the exit status."""
         async with asyncio.timeout(within):
             rest = await self._stdout.read()
-            self.lines += rest.decode().splitlines()
+            self.lines += rest.decode(errors="replace").splitlines()
             return await self._process.wait()
 
     async def end_input(self) -> None:
@@ -83,6 +86,54 @@ async def _running(command: tuple[str, ...]) -> AsyncIterator[Program]:
             process.kill()
         await program.end_input()
         await program.ends()
+
+
+class Terminal:
+    """A program on a terminal of its own, and everything that this shows."""
+
+    def __init__(self, *command: str) -> None:
+        self.text = ""
+        self._seen = 0
+        self._master, slave = os.openpty()
+        self._process = Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        )
+        os.close(slave)
+        asyncio.get_running_loop().add_reader(self._master, self._read)
+
+    def types(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    async def shows(self, text: str) -> None:
+        """Wait until something new is shown that holds a text."""
+        await until(lambda: text in self.text[self._seen :], what=f"{text!r} on the terminal")
+        self._seen = self.text.index(text, self._seen) + len(text)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._master)
+        self._process.kill()
+        self._process.wait()
+        os.close(self._master)
+
+    def _read(self) -> None:
+        try:
+            self.text += os.read(self._master, 65_536).decode(errors="replace")
+        except OSError:  # nobody has it open any more
+            asyncio.get_running_loop().remove_reader(self._master)
+
+
+OpenTerminal = Callable[..., Terminal]
+
+
+@pytest.fixture
+async def terminal() -> AsyncIterator[OpenTerminal]:
+    """Return a function that runs a program on a terminal, ended with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*command: str) -> Terminal:
+            return stack.enter_context(contextlib.closing(Terminal(*command)))
+
+        yield start
 
 
 def address(node: Node) -> tuple[str, str]:
@@ -163,6 +214,23 @@ async def test_a_shutdown_is_the_last_line_that_nc_prints(node: Node, run: Run) 
     assert nc.lines[-1] == "* server shutting down"
 
 
+@needs_nc
+async def test_a_script_logs_in_through_nc(node: Node, run: Run, dial: Dial) -> None:
+    ann = await (await dial(node, "ann")).register("open sesame")
+    nc = await run("nc", "-q1", *address(node))
+    nc.types("/login ann\nopen sesame\nhello\n/who\n")
+    await nc.end_input()
+    assert await nc.ends() == 0
+    assert nc.lines == [
+        PROMPT,
+        "* password for ann?",
+        "\ufffd\ufffd\x01\ufffd\ufffd\x01",
+        WELCOME.format("ann"),
+        "* in #lobby: ann",
+    ]
+    await ann.hears("ann: hello")
+
+
 # --- telnet ---
 
 
@@ -184,6 +252,51 @@ async def test_a_conversation_through_telnet(node: Node, run: Run, dial: Dial) -
     await telnet.ends()
     await bob.hears("* ann left")
     assert [line for line in bob.lines if line.startswith("ann:")] == ["ann: grüß dich"]
+
+
+@needs_telnet
+async def test_telnet_on_a_terminal_shows_what_is_typed_but_for_passwords(
+    node: Node, dial: Dial, terminal: OpenTerminal
+) -> None:
+    bob = await dial(node, "bob")
+    screen = terminal("telnet", *address(node))
+    await screen.shows(PROMPT)
+    screen.types("ann\r")
+    await screen.shows("* welcome, ann")
+    screen.types("/register\r")
+    await screen.shows("* new password?")
+    screen.types("open sesame\r")
+    await screen.shows("* new password, once more?")
+    bob.send("psst\n")
+    await screen.shows("bob: psst")
+    screen.types("open sesame\r")
+    await screen.shows("* ann is registered now")
+    screen.types("typed in the open\r")
+    await bob.hears("ann: typed in the open")
+    await screen.shows("typed in the open")
+    screen.types("/quit\r")
+    await screen.shows("* bye")
+    assert "/register" in screen.text
+    assert "sesame" not in screen.text
+    assert "once more?\r\nbob: psst\r\n\r\n* ann is" in screen.text
+    assert not [line for line in bob.lines if "sesame" in line]
+
+
+@needs_telnet
+async def test_telnet_asks_for_the_password_of_a_name(
+    node: Node, dial: Dial, terminal: OpenTerminal
+) -> None:
+    ann = await (await dial(node, "ann")).register("open sesame")
+    screen = terminal("telnet", *address(node))
+    await screen.shows(PROMPT)
+    screen.types("ann\r")
+    await screen.shows("* password for ann?")
+    screen.types("open sesame\r")
+    await screen.shows("* welcome, ann")
+    screen.types("hello from the other side\r")
+    await ann.hears("ann: hello from the other side")
+    await screen.shows("hello from the other side")
+    assert "sesame" not in screen.text
 
 
 # --- buf curl: the contract by reflection ---

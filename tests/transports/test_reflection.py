@@ -25,6 +25,8 @@ async def reflect(
 async def test_the_services_are_listed(node: Node) -> None:
     (response,) = await reflect(node, reflection_pb2.ServerReflectionRequest(list_services=""))
     assert {service.name for service in response.list_services_response.service} == {
+        "chat.v1.Accounts",
+        "chat.v1.Admin",
         "chat.v1.Chat",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
@@ -32,7 +34,7 @@ async def test_the_services_are_listed(node: Node) -> None:
 
 
 async def test_the_contract_can_be_rebuilt_from_what_is_reflected(node: Node) -> None:
-    wanted = {"chat/v1/chat.proto"}
+    wanted = {"chat/v1/accounts.proto", "chat/v1/admin.proto", "chat/v1/chat.proto"}
     files: dict[str, FileDescriptorProto] = {}
     while missing := wanted - files.keys():
         requests = [
@@ -50,6 +52,8 @@ async def test_the_contract_can_be_rebuilt_from_what_is_reflected(node: Node) ->
                 pool.Add(files.pop(name))
     method = pool.FindServiceByName("chat.v1.Chat").methods_by_name["Connect"]
     assert (method.client_streaming, method.server_streaming) == (True, True)
+    for service, name in (("Accounts", "Login"), ("Admin", "Ban")):
+        assert name in pool.FindServiceByName(f"chat.v1.{service}").methods_by_name
     frame: Any = GetMessageClass(method.input_type)()
     frame.commands.add(ref=1).hello.user = "ann"
     assert frame.SerializeToString()

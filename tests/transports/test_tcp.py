@@ -281,7 +281,7 @@ async def test_who_rooms_and_help_tell_what_they_say(node: Node, dial: Dial) -> 
     ann.send("/who\n/join #dev\n/who\n/rooms\n/help\n/quit\n")
     await ann.until_ended()
     assert "* in #lobby: ann, bob" in ann.lines
-    assert "* in #dev: ann" in ann.lines
+    assert "* in #dev: ann (owner)" in ann.lines
     assert "* you are in: #lobby, #dev (current: #dev)" in ann.lines
     for command in "/msg /join /leave /who /rooms /history /help /quit //text".split():
         assert [line for line in ann.lines if line.startswith(f"* {command}")], command
