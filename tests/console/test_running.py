@@ -1,0 +1,115 @@
+"""What is asked of a running server, by its Admin service."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from chat_service.certificate import make_server_pair
+from tests.console.command import (
+    ADMIN,
+    ask,
+    chat_server,
+    complaint,
+    guest,
+    heard,
+    order,
+    rows,
+    run,
+    said,
+)
+from tests.processes import ServerProcess, StartServer
+
+
+def test_the_first_admin_is_made_on_a_stopped_server_and_then_signs_in(
+    server: ServerProcess,
+) -> None:
+    assert [row["user"] for row in rows(ask(server, "list", "--json"))] == ["root"]
+
+
+def test_accounts_are_made_changed_and_removed_on_a_running_server(server: ServerProcess) -> None:
+    assert said(ask(server, "add", "Ann")) == "added ann\n"
+    assert said(ask(server, "admin", "ann")) == "ann is an admin now\n"
+    assert said(ask(server, "password", "ann")) == "set the password of ann\n"
+    assert {row["user"]: row["admin"] for row in rows(ask(server, "list", "--json"))} == {
+        "ann": True,
+        "root": True,
+    }
+    assert said(ask(server, "remove", "ann")) == "removed ann\n"
+    assert [row["user"] for row in rows(ask(server, "list", "--json"))] == ["root"]
+
+
+def test_a_ban_ends_the_connections_of_who_is_there(server: ServerProcess) -> None:
+    with guest(server, "mallory") as lines:
+        done = ask(server, "ban", "mallory", "--for", "2h", "--reason", "spam")
+        assert said(done) == "banned mallory, and ended 1 connection\n"
+        assert heard(lines, "you are banned from this server: spam")
+    (row,) = rows(ask(server, "bans", "--json"))
+    assert (row["subject"], row["by"], row["reason"]) == ("mallory", "root", "spam")
+    assert said(ask(server, "unban", "mallory")) == "unbanned mallory\n"
+    assert rows(ask(server, "bans", "--json")) == []
+
+
+def test_connections_are_listed_and_ended(server: ServerProcess) -> None:
+    with guest(server, "ann") as ann, guest(server, "bob"):
+        listed = rows(ask(server, "sessions", "--json"))
+        assert [row["user"] for row in listed] == ["ann", "bob"]
+        assert listed[0]["address"] == "127.0.0.1"
+        (row,) = rows(ask(server, "sessions", "ann", "--json"))
+        ended = ask(server, "end", "ann", "--session", row["session"], "--reason", "go home")
+        assert said(ended) == "ended 1 connection of ann\n"
+        assert heard(ann, "go home")
+        assert [row["user"] for row in rows(ask(server, "sessions", "--json"))] == ["bob"]
+
+
+def test_an_announcement_is_heard_by_everyone(server: ServerProcess) -> None:
+    with guest(server, "ann") as lines:
+        assert said(order(server, "announce", "maintenance at noon")) == "announced\n"
+        assert heard(lines, "maintenance at noon")
+
+
+def test_statistics_are_told(server: ServerProcess) -> None:
+    (told,) = rows(order(server, "statistics", "--json"))
+    assert (told["accounts"], told["users"]) == ("1", 0)
+    assert "version" in said(order(server, "statistics"))
+
+
+async def test_draining_ends_the_server_as_sigterm_does(server: ServerProcess) -> None:
+    assert said(order(server, "drain")) == f"{server.endpoints['grpc']} is shutting down\n"
+    assert await server.exit_status() == 0
+
+
+def test_each_command_signs_out_again(data: Path, server: ServerProcess) -> None:
+    for _ in range(3):
+        ask(server, "list")
+    server.kill()
+    with closing(sqlite3.connect(data / "chat.db")) as db:
+        assert db.execute("SELECT count(*) FROM tokens").fetchone() == (0,)
+
+
+def test_a_wrong_password_and_a_plain_account_are_refused(server: ServerProcess) -> None:
+    said(ask(server, "add", "ann"))
+    wrong = ask(server, "list", CHAT_ADMIN_PASSWORD="a wrong one")
+    assert complaint(wrong) == "wrong name or password"
+    plain = chat_server(
+        "user", "list", "--server", server.endpoints["grpc"], "--as", "ann", **ADMIN
+    )
+    assert complaint(plain) == "only an admin of this server may do that"
+
+
+def test_a_running_server_wants_to_know_who_asks(server: ServerProcess) -> None:
+    done = chat_server("user", "list", "--server", server.endpoints["grpc"])
+    assert complaint(done) == "say who you are: by --as ADMIN, --token-file FILE or CHAT_TOKEN"
+    bad = chat_server("user", "list", "--server", server.endpoints["grpc"], CHAT_TOKEN="cst_no")
+    assert complaint(bad) == "the token is not good, or no longer"
+
+
+def test_by_tls_with_the_authority_of_the_server(
+    data: Path, tmp_path: Path, server_process: StartServer
+) -> None:
+    directory = tmp_path / "cert"
+    made = {file.name: str(file) for file in make_server_pair(directory, ["127.0.0.1"], 1)}
+    run("add", "root", "--admin", data=data)
+    server = server_process("--tls-cert", made["server.pem"], "--tls-key", made["server.key"])
+    assert "root" in said(ask(server, "list", "--ca", made["ca.pem"]))
+    assert "not trusted" in complaint(ask(server, "list", "--tls"))
+    assert complaint(ask(server, "list")).startswith("cannot reach ")
