@@ -5,18 +5,24 @@
 `chat_client.errors` draws the tree of what can be raised.
 """
 
+from chat_client.accounts import Accounts
 from chat_client.client import ChatClient
 from chat_client.connection import State
 from chat_client.errors import (
+    AccountError,
     ChatError,
     Closed,
     CommandError,
     Refused,
     Rejected,
+    TlsError,
     Unavailable,
 )
+from chat_client.tls import channel_credentials
 
 __all__ = [
+    "AccountError",
+    "Accounts",
     "ChatClient",
     "ChatError",
     "Closed",
@@ -24,5 +30,7 @@ __all__ = [
     "Refused",
     "Rejected",
     "State",
+    "TlsError",
     "Unavailable",
+    "channel_credentials",
 ]

@@ -9,7 +9,7 @@ from typing import Self
 
 import grpc
 
-from chat.v1 import commands_pb2, cursor_pb2, events_pb2
+from chat.v1 import commands_pb2, cursor_pb2, events_pb2, moderation_pb2
 from chat_client.connection import Connection, Settings, State
 
 
@@ -22,22 +22,24 @@ class ChatClient:
                 if event.HasField("message"):
                     print(event.message.sender, event.message.text)
 
-    Entering connects: raises Refused (the name is taken, for example) or Unavailable. From then on
-    it reconnects by itself, goes on where the events stopped, and sends again what has no reply,
-    so that each message happens once. Leaving waits for the replies that are still to come.
+    Entering connects: raises Refused (the name is taken, the password wrong) or Unavailable. From
+    then on it reconnects by itself, goes on where the events stopped, and sends again what has no
+    reply, so that each message happens once. Leaving waits for the replies that are still to come.
 
-    Iterating yields what others do, in order: message, joined, left, presence, gap (what can never
-    be shown), history (the backlog asked for), error (one that answers no command), and the
-    goodbye that ends it. Kinds newer than this client may come too. It ends quietly after a wish
-    of one's own, and raises Closed, Refused or Unavailable after anything else. Whoever does not
-    iterate for long is a slow consumer to the server; a program that only sends asks for no events
-    at all (`listen=False`).
+    Iterating yields what others do, in order: message, joined, left, moderated, announcement,
+    presence, gap (what can never be shown), history (the backlog asked for), error (one that
+    answers no command), and the goodbye that ends it. Kinds newer than this client may come too.
+    It ends quietly after a wish of one's own, and raises Closed (superseded, signed out, banned),
+    Refused or Unavailable after anything else. Whoever does not iterate for long is a slow consumer
+    to the server; a program that only sends asks for no events at all (`listen=False`).
 
     `server`: HOST:PORT, or any gRPC target. `user`: the name wanted; `chat.user` is its normal
     form. `client_id`: the secret that proves a returning guest, fresh by default. `resume`: a
     `chat.cursor` kept from before. `backlog`: how many of each room's latest messages to get first
     when there is nothing to resume. `rooms`: joined on entering. `on_state`: called in the event
-    loop at each change of `chat.state`. `credentials`: TLS, plaintext without.
+    loop at each change of `chat.state`. `password` or `token` (from Accounts.login, or a guest's
+    `chat.welcome.token`): what proves the name, said at each connection. `credentials`: TLS
+    (`tls.channel_credentials`), plaintext without.
 
     All times are in seconds. `connect_timeout`: how long entering keeps trying while the server is
     away (0: one try, None: for ever). `max_reconnect_time`: how long a lost connection may take to
@@ -57,6 +59,8 @@ class ChatClient:
         rooms: Iterable[str] = (),
         listen: bool = True,
         on_state: Callable[[State], None] | None = None,
+        password: str | None = None,
+        token: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
         connect_timeout: float | None = 0.0,
         max_reconnect_time: float | None = None,
@@ -64,12 +68,16 @@ class ChatClient:
         max_in_flight: int = 256,
         max_events: int = 8192,
     ) -> None:
+        if password is not None and token is not None:
+            raise ValueError("a password or a token, not both")
         settings = Settings(
             server=server,
             user=user,
             client_id=secrets.token_hex(16) if client_id is None else client_id,
             resume=resume,
             backlog=backlog,
+            password=password,
+            token=token,
             credentials=credentials,
             connect_timeout=connect_timeout,
             max_reconnect_time=max_reconnect_time,
@@ -153,6 +161,76 @@ class ChatClient:
         start = time.perf_counter()
         await self._ask(commands_pb2.Command(ping=commands_pb2.Ping()))
         return time.perf_counter() - start
+
+    async def moderate(
+        self,
+        room: str,
+        action: moderation_pb2.ModerationAction,
+        user: str = "",
+        reason: str = "",
+        duration: float | None = None,
+    ) -> events_pb2.Ack:
+        """Use a right over "#room"; the methods below do this, one for each action.
+
+        `duration`: seconds that a ban or a mute lasts, None until it is taken back. The Ack has
+        seq 0 if nothing had to change. Raises CommandError (PERMISSION_DENIED without the right).
+        """
+        moderate = commands_pb2.Moderate(room=room, action=action, user=user, reason=reason)
+        if duration is not None:
+            moderate.duration.FromNanoseconds(round(duration * 1e9))
+        return (await self._ask(commands_pb2.Command(moderate=moderate))).ack
+
+    async def kick(self, room: str, user: str, reason: str = "") -> events_pb2.Ack:
+        """Take a member out of a room, who may come back."""
+        return await self.moderate(room, moderation_pb2.MODERATION_ACTION_KICK, user, reason)
+
+    async def ban(
+        self, room: str, user: str, reason: str = "", duration: float | None = None
+    ) -> events_pb2.Ack:
+        """Take a user out of a room and keep them out, for `duration` seconds or until `unban`."""
+        return await self.moderate(
+            room, moderation_pb2.MODERATION_ACTION_BAN, user, reason, duration
+        )
+
+    async def unban(self, room: str, user: str) -> events_pb2.Ack:
+        """Take a ban back."""
+        return await self.moderate(room, moderation_pb2.MODERATION_ACTION_UNBAN, user)
+
+    async def mute(
+        self, room: str, user: str, reason: str = "", duration: float | None = None
+    ) -> events_pb2.Ack:
+        """Let a user only read in a room, for `duration` seconds or until `unmute`."""
+        return await self.moderate(
+            room, moderation_pb2.MODERATION_ACTION_MUTE, user, reason, duration
+        )
+
+    async def unmute(self, room: str, user: str) -> events_pb2.Ack:
+        """Take a mute back."""
+        return await self.moderate(room, moderation_pb2.MODERATION_ACTION_UNMUTE, user)
+
+    async def invite(self, room: str, user: str) -> events_pb2.Ack:
+        """Let a user into a private room; the user is told."""
+        return await self.moderate(room, moderation_pb2.MODERATION_ACTION_INVITE, user)
+
+    async def make_private(self, room: str) -> events_pb2.Ack:
+        """Let nobody into a room any more but those who are invited."""
+        return await self.moderate(room, moderation_pb2.MODERATION_ACTION_MAKE_PRIVATE)
+
+    async def make_public(self, room: str) -> events_pb2.Ack:
+        """Let everybody into a room again."""
+        return await self.moderate(room, moderation_pb2.MODERATION_ACTION_MAKE_PUBLIC)
+
+    async def appoint(self, room: str, user: str) -> events_pb2.Ack:
+        """Make a member a moderator of a room."""
+        return await self.moderate(room, moderation_pb2.MODERATION_ACTION_APPOINT, user)
+
+    async def dismiss(self, room: str, user: str) -> events_pb2.Ack:
+        """Make a moderator a plain member again."""
+        return await self.moderate(room, moderation_pb2.MODERATION_ACTION_DISMISS, user)
+
+    async def hand_over(self, room: str, user: str) -> events_pb2.Ack:
+        """Make a member the owner of one's own room."""
+        return await self.moderate(room, moderation_pb2.MODERATION_ACTION_HAND_OVER, user)
 
     async def submit(self, command: commands_pb2.Command) -> asyncio.Future[events_pb2.Event]:
         """Queue any command but Hello without awaiting its reply: the way to send many at once.

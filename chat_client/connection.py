@@ -7,7 +7,7 @@ must outlive a stream is here and in InFlight: the cursor, and the commands with
 import asyncio
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
@@ -46,6 +46,8 @@ class Settings:
     client_id: str
     resume: cursor_pb2.Cursor | None
     backlog: int
+    password: str | None = field(repr=False)
+    token: str | None = field(repr=False)
     credentials: grpc.ChannelCredentials | None
     connect_timeout: float | None
     max_reconnect_time: float | None
@@ -166,14 +168,19 @@ class Connection:
             raise
 
     def _hello(self) -> commands_pb2.Hello:
-        hello = commands_pb2.Hello(user=self._settings.user, client_id=self._settings.client_id)
+        settings = self._settings
+        hello = commands_pb2.Hello(user=settings.user, client_id=settings.client_id)
+        if settings.password is not None:
+            hello.password = settings.password
+        elif settings.token is not None:
+            hello.token = settings.token
         if self.welcome:
             hello.resume.epoch = self.welcome.cursor.epoch
             hello.resume.seq = self._seq
             return hello
-        hello.backlog = self._settings.backlog
-        if self._settings.resume:
-            hello.resume.CopyFrom(self._settings.resume)
+        hello.backlog = settings.backlog
+        if settings.resume:
+            hello.resume.CopyFrom(settings.resume)
         return hello
 
     def _welcomed(self, event: events_pb2.Event) -> list[commands_pb2.Command]:
@@ -225,6 +232,7 @@ class Connection:
             elif event.seq:
                 if event.seq > self._seq and not self._behind:
                     self._seq = event.seq
+                    self._forget_left_room(event.left)
                     kept.append(event)
             elif event.HasField("goodbye"):
                 end = self._departure(event.goodbye)
@@ -235,6 +243,11 @@ class Connection:
         self.inbox.extend(kept)
         if end:
             raise end
+
+    def _forget_left_room(self, left: events_pb2.Left) -> None:
+        """Never rejoin by itself a room that one was taken out of, or left by another client."""
+        if left.room and self.welcome and left.user == self.welcome.user:
+            self.rooms.discard(left.room)
 
     def _departure(self, goodbye: events_pb2.Goodbye) -> ChatError | Lost:
         """Return what a Goodbye means: the end, or another try.

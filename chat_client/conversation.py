@@ -4,16 +4,18 @@ The same with and without a terminal; the commands are those of the line protoco
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
-from typing import ClassVar, Final, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Collection
+from typing import ClassVar, Final, Protocol, TypeVar
 
 from precis_i18n import get_profile
 
-from chat.v1 import commands_pb2, events_pb2
+from chat.v1 import commands_pb2, events_pb2, moderation_pb2
+from chat_client import moderation
 from chat_client.client import ChatClient
 from chat_client.connection import State
 from chat_client.errors import ChatError, CommandError
 from chat_client.render import visible
+from chat_client.verbs import UsageError, Verb
 
 LOBBY: Final = "#lobby"
 WINDOW: Final = 64
@@ -23,6 +25,10 @@ _MAX_NAMES: Final = 1000
 _MAX_OWN: Final = 2**15  # more than can wait in the inbox
 _HISTORY: Final = 20
 _PROFILE: Final = get_profile("UsernameCaseMapped")  # of all names, by the contract
+_EXPULSIONS: Final = (
+    moderation_pb2.MODERATION_ACTION_KICK,
+    moderation_pb2.MODERATION_ACTION_BAN,
+)
 
 
 _Key = TypeVar("_Key")
@@ -39,20 +45,6 @@ class Screen(Protocol):
 
     async def complain(self, line: str) -> None:
         """Show what went wrong."""
-
-
-class UsageError(Exception):
-    """A line that begins with a slash makes no sense."""
-
-
-class _Verb(NamedTuple):
-    """What a slash and a word stand for, with the least and the most arguments."""
-
-    do: Callable[..., Awaitable[None]]
-    least: int
-    most: int
-    usage: str
-    meaning: str
 
 
 class Conversation:
@@ -106,6 +98,22 @@ class Conversation:
         except CommandError as error:
             await self._refused(error)
 
+    async def ask(self, command: commands_pb2.Command) -> asyncio.Task[bool]:
+        """Send a command without awaiting its reply; the task tells whether it was done."""
+        await self._window.acquire()
+        try:
+            async with self._turn:
+                reply = await self._chat.submit(command)
+        except BaseException:
+            self._window.release()
+            raise
+        task = self._tasks.create_task(self._settle(command, reply))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+        if self._slowed:
+            await asyncio.wait([task])
+        return task
+
     async def follow(self) -> None:
         """Show what happens until the session ends; raises the ChatError that ended it."""
         async for event in self._chat:
@@ -125,21 +133,18 @@ class Conversation:
         verb = self.VERBS.get(word.lower())
         if verb is None:
             raise UsageError(f"no such command: {word[:32]} (/help lists them)")
-        _, *arguments = line.split(maxsplit=max(verb.most, 1))
-        if not verb.least <= len(arguments) <= verb.most:
-            raise UsageError(f"usage: {verb.usage}")
-        await verb.do(self, *arguments)
+        await verb.do(self, *verb.arguments(line))
 
     async def _msg(self, name: str, text: str) -> None:
         await self._send("@" + name.removeprefix("@"), text)
 
     async def _send(self, to: str, text: str) -> None:
-        await self._ask(commands_pb2.Command(send=commands_pb2.Send(to=to, text=text)))
+        await self.ask(commands_pb2.Command(send=commands_pb2.Send(to=to, text=text)))
 
     async def _join(self, raw: str) -> None:
         before, self.room = self.room, normal_room(raw)
         room = self.room
-        if await (await self._ask(commands_pb2.Command(join=commands_pb2.Join(room=room)))):
+        if await (await self.ask(commands_pb2.Command(join=commands_pb2.Join(room=room)))):
             self.rooms[room] = None
             await self._screen.note(f"* you are in {room} now\n")
         elif not self._unattended:
@@ -147,7 +152,7 @@ class Conversation:
 
     async def _leave(self, raw: str | None = None) -> None:
         room = self.room if raw is None else normal_room(raw)
-        if await (await self._ask(commands_pb2.Command(leave=commands_pb2.Leave(room=room)))):
+        if await (await self.ask(commands_pb2.Command(leave=commands_pb2.Leave(room=room)))):
             self.rooms.pop(room, None)
             moved = room == self.room
             self.room = LOBBY if moved else self.room
@@ -171,40 +176,25 @@ class Conversation:
         await self._screen.note(f"* you are in: {', '.join(self.rooms)} (current: {self.room})\n")
 
     async def _help(self) -> None:
-        verbs = [f"* {verb.usage:<14}  {verb.meaning}\n" for verb in self.VERBS.values()]
-        await self._screen.note(
-            "".join(verbs) + "* //text          says a line that begins with a slash\n"
-        )
+        lines = [(verb.usage, verb.meaning) for verb in self.VERBS.values()]
+        lines.append(("//text", "says a line that begins with a slash"))
+        width = max(len(usage) for usage, _ in lines)
+        await self._screen.note("".join(f"* {u:<{width}}  {meaning}\n" for u, meaning in lines))
 
     async def _quit(self) -> None:
         self.over = True
 
-    VERBS: ClassVar[dict[str, _Verb]] = {
-        "/msg": _Verb(_msg, 2, 2, "/msg NAME text", "says something to one user"),
-        "/join": _Verb(_join, 1, 1, "/join #room", "enters a room, or makes it the current one"),
-        "/leave": _Verb(_leave, 0, 1, "/leave [#room]", "leaves a room"),
-        "/who": _Verb(_who, 0, 0, "/who", "lists who is in the current room"),
-        "/rooms": _Verb(_list_rooms, 0, 0, "/rooms", "lists the rooms you are in"),
-        "/history": _Verb(_history, 0, 1, "/history [N]", "shows the last N messages (20)"),
-        "/help": _Verb(_help, 0, 0, "/help", "shows this"),
-        "/quit": _Verb(_quit, 0, 0, "/quit", "leaves the chat"),
+    VERBS: ClassVar[dict[str, Verb]] = {
+        "/msg": Verb(_msg, 2, 2, "/msg NAME text", "says something to one user"),
+        "/join": Verb(_join, 1, 1, "/join #room", "enters a room, or makes it the current one"),
+        "/leave": Verb(_leave, 0, 1, "/leave [#room]", "leaves a room"),
+        "/who": Verb(_who, 0, 0, "/who", "lists who is in the current room"),
+        "/rooms": Verb(_list_rooms, 0, 0, "/rooms", "lists the rooms you are in"),
+        "/history": Verb(_history, 0, 1, "/history [N]", "shows the last N messages (20)"),
+        **moderation.VERBS,
+        "/help": Verb(_help, 0, 0, "/help", "shows this"),
+        "/quit": Verb(_quit, 0, 0, "/quit", "leaves the chat"),
     }
-
-    async def _ask(self, command: commands_pb2.Command) -> asyncio.Task[bool]:
-        """Send a command without awaiting its reply; the task tells whether it was done."""
-        await self._window.acquire()
-        try:
-            async with self._turn:
-                reply = await self._chat.submit(command)
-        except BaseException:
-            self._window.release()
-            raise
-        task = self._tasks.create_task(self._settle(command, reply))
-        self._open.add(task)
-        task.add_done_callback(self._open.discard)
-        if self._slowed:
-            await asyncio.wait([task])
-        return task
 
     async def _settle(
         self, command: commands_pb2.Command, reply: asyncio.Future[events_pb2.Event]
@@ -214,6 +204,8 @@ class Conversation:
             if self._hidden and event.ack.seq:
                 _remember(self._own_seqs, event.ack.seq, _MAX_OWN)
             await self._show(event)
+            if command.HasField("moderate") and not event.ack.seq:
+                await self._screen.note("* nothing to change\n")
         except CommandError as error:
             await self._refused(error)
             return False
@@ -276,10 +268,18 @@ class Conversation:
             self.rooms[event.joined.room] = None
         elif event.HasField("left"):
             self.rooms.pop(event.left.room, None)
+        if _expelled(event) == (self.room, self._chat.user) and not self._unattended:
+            self.room = LOBBY
 
     def _hear_of(self, *names: str) -> None:
         for name in names:
             _remember(self.names, name, _MAX_NAMES)
+
+
+def _expelled(event: events_pb2.Event) -> tuple[str, str] | None:
+    """Return the room, and whom an event tells to have been taken out of it."""
+    it = event.moderated
+    return (it.room, it.user) if it.action in _EXPULSIONS else None
 
 
 def normal_room(raw: str) -> str:
@@ -320,5 +320,7 @@ def _actor(event: events_pb2.Event) -> str:
             return event.message.sender
         case "joined" | "left" | "presence" as kind:
             return str(getattr(event, kind).user)
+        case "moderated":
+            return event.moderated.by
         case _:
             return ""

@@ -2,15 +2,32 @@
 
 ChatError
 ├── Unavailable       the server cannot be reached, or not within the time allowed
-├── Closed            this client has ended: left, superseded, told to stay away
+│   └── TlsError      … and not before somebody sets TLS right, here or there
+├── Closed            this client has ended: left, superseded, signed out, told to stay away
 └── Rejected          the server said no
     ├── Refused       … to the Hello: there is no session
-    └── CommandError  … to one command: nothing else has changed
+    ├── CommandError  … to one command: nothing else has changed
+    └── AccountError  … to a call of Accounts: nothing has changed
 """
 
-from typing import Self
+from typing import Final, Self
 
 from chat.v1 import events_pb2
+
+_FAREWELLS: Final[dict[int, str]] = {
+    events_pb2.GOODBYE_REASON_REVOKED: "signed out: this session's credential is no longer good",
+    events_pb2.GOODBYE_REASON_ENDED: "an admin of the server has ended this session",
+    events_pb2.GOODBYE_REASON_BANNED: "banned from this server",
+}
+
+# What another try with the same credential would only repeat, whatever the server says of one: to
+# come back by itself after that would be guessing.
+_FINAL_GOODBYES: Final = frozenset(
+    {events_pb2.GOODBYE_REASON_REVOKED, events_pb2.GOODBYE_REASON_BANNED}
+)
+_FINAL_ERRORS: Final = frozenset(
+    {events_pb2.ERROR_CODE_UNAUTHENTICATED, events_pb2.ERROR_CODE_BANNED}
+)
 
 
 class ChatError(Exception):
@@ -21,6 +38,10 @@ class Unavailable(ChatError):
     """The server cannot be reached, or not within the time allowed."""
 
 
+class TlsError(Unavailable):
+    """TLS fails, and will until somebody sets it right; the sentence says what to do."""
+
+
 class Closed(ChatError):
     """The client has ended, and nothing more can be asked of it or heard from it.
 
@@ -28,7 +49,7 @@ class Closed(ChatError):
     """
 
     def __init__(self, reason: events_pb2.GoodbyeReason, message: str) -> None:
-        super().__init__(message or events_pb2.GoodbyeReason.Name(reason))
+        super().__init__(message or _FAREWELLS.get(reason) or events_pb2.GoodbyeReason.Name(reason))
         self.reason = reason
 
 
@@ -59,6 +80,10 @@ class CommandError(Rejected):
     """One command was refused; nothing else has changed."""
 
 
+class AccountError(Rejected):
+    """A call of Accounts was refused; nothing has changed."""
+
+
 class Lost(Exception):
     """A stream has broken, and connecting again may help. Never leaves the package.
 
@@ -80,7 +105,13 @@ def retry_after(told: events_pb2.Error | events_pb2.Goodbye) -> float | None:
     return told.retry_after.seconds + told.retry_after.nanos / 1e9
 
 
-def departure(goodbye: events_pb2.Goodbye, cause: ChatError | None = None) -> ChatError | Lost:
+def departure(goodbye: events_pb2.Goodbye, cause: Rejected | None = None) -> ChatError | Lost:
     """Return what a Goodbye means: the end (`cause` or Closed), or another try (Lost)."""
     error = cause or Closed(goodbye.reason, goodbye.message)
-    return Lost(error, retry_after(goodbye)) if goodbye.reconnect else error
+    final = goodbye.reason in _FINAL_GOODBYES or (cause is not None and is_final(cause))
+    return Lost(error, retry_after(goodbye)) if goodbye.reconnect and not final else error
+
+
+def is_final(refusal: Rejected) -> bool:
+    """Tell whether the same Hello would be refused again, now and in a while."""
+    return refusal.code in _FINAL_ERRORS

@@ -8,7 +8,7 @@ from chat.v1 import events_pb2
 from chat_client.client import ChatClient
 from chat_client.conversation import Conversation
 from chat_client.errors import ChatError
-from chat_client.render import as_json, as_text
+from chat_client.render import as_json, as_text, visible
 from chat_client.stdio import Output, lines
 
 
@@ -67,7 +67,7 @@ async def run(chat: ChatClient, room: str, *, json: bool) -> int:
         _forget_stdout()
     except* ChatError as errors:
         status = 1
-        say(f"chat-client: {errors.exceptions[0]}\n")
+        say(f"chat-client: {visible(str(errors.exceptions[0]))}\n")
     return status
 
 

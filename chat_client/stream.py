@@ -6,33 +6,27 @@ from typing import Any, Final, Self
 
 import grpc
 import grpc.aio
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 from chat.v1 import chat_pb2, chat_pb2_grpc, commands_pb2, events_pb2
-from chat_client.errors import ChatError, Lost, Refused, Unavailable, departure
+from chat_client.channel import open_channel, unreachable
+from chat_client.errors import (
+    ChatError,
+    Lost,
+    Refused,
+    TlsError,
+    Unavailable,
+    departure,
+    is_final,
+)
+from chat_client.status import refusal, retry_after
 
 HELLO_TIMEOUT: Final = 10.0
 """Seconds that a server has to answer, connecting included."""
-
-_OPTIONS: Final = (
-    # Twice as patient as the server demands; it notices a dead peer within half a minute.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),  # else a minute, which decides
-    ("grpc.keepalive_permit_without_calls", 0),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.max_receive_message_length", 8 * 1024 * 1024),
-    # Shared subchannels would share gRPC's own backoff, and our next try fail without trying.
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.enable_retries", 0),
-)
 
 # Statuses that another try will not change. With a Goodbye before it, that decides instead.
 _FINAL: Final = frozenset(
     {
         grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.UNAUTHENTICATED,
         grpc.StatusCode.PERMISSION_DENIED,
         grpc.StatusCode.UNIMPLEMENTED,
     }
@@ -48,12 +42,9 @@ class Stream:
 
     def __init__(self, server: str, credentials: grpc.ChannelCredentials | None) -> None:
         self._server = server
+        self._secure = credentials is not None
         # A channel of its own for every try: none inherits what went wrong with the last.
-        self._channel = (
-            grpc.aio.secure_channel(server, credentials, options=_OPTIONS)
-            if credentials
-            else grpc.aio.insecure_channel(server, options=_OPTIONS)
-        )
+        self._channel = open_channel(server, credentials)
         self._unanswered = False
         self._call: Any = chat_pb2_grpc.ChatStub(self._channel).Connect()
 
@@ -122,7 +113,7 @@ class Stream:
                     raise departure(event.goodbye, refused)
                 if event.HasField("error"):
                     refused = Refused(event.error)
-        if refused and refused.retry_after is None:
+        if refused and (refused.retry_after is None or is_final(refused)):
             raise refused
         cause = refused or Unavailable(f"{self._server} ended the stream without a Welcome")
         raise Lost(cause, refused.retry_after if refused else None)
@@ -136,21 +127,9 @@ class Stream:
             return None  # the Error that came before says more than the status does
 
     def _meaning(self, error: grpc.aio.AioRpcError) -> ChatError | Lost:
-        details = error.details() or error.code().name.lower().replace("_", " ")
-        # Of a refused connection, gRPC tells every address and layer that it went through.
-        reason = details.rpartition("Failed to connect to remote host: ")[2]
-        unavailable = Unavailable(f"cannot reach {self._server}: {reason}")
-        return unavailable if error.code() in _FINAL else Lost(unavailable, _retry_after(error))
-
-
-def _retry_after(error: grpc.aio.AioRpcError) -> float | None:
-    """Return the seconds that the status's RetryInfo asks for, if it has one."""
-    try:
-        status = rpc_status.from_call(error)
-    except ValueError:  # details that contradict their status say nothing
-        return None
-    for detail in status.details if status else ():
-        retry = error_details_pb2.RetryInfo()
-        if detail.Unpack(retry):
-            return float(retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9)
-    return None
+        if error.code() is grpc.StatusCode.UNAUTHENTICATED and (told := refusal(error)):
+            return Refused(told)
+        unavailable = unreachable(self._server, error, secure=self._secure)
+        if error.code() in _FINAL or isinstance(unavailable, TlsError):
+            return unavailable
+        return Lost(unavailable, retry_after(error))

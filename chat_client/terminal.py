@@ -21,7 +21,7 @@ from chat_client.client import ChatClient
 from chat_client.conversation import WINDOW, Conversation
 from chat_client.errors import ChatError
 from chat_client.identity import state_directory
-from chat_client.render import as_text
+from chat_client.render import as_text, visible
 
 _STYLE = Style.from_dict(
     {
@@ -111,7 +111,8 @@ class ChatCompleter(Completer):
             return self._talk.VERBS
         if word.startswith("#") or typed.startswith(("/join ", "/leave ")):
             return self._talk.rooms
-        return sorted(self._talk.names) if word or typed.startswith("/msg ") else ()
+        verb = self._talk.VERBS.get(typed.partition(" ")[0])
+        return sorted(self._talk.names) if word or (verb and verb.wants_name) else ()
 
 
 async def run(chat: ChatClient, room: str, session: PromptSession[str]) -> int:
@@ -129,7 +130,7 @@ async def run(chat: ChatClient, room: str, session: PromptSession[str]) -> int:
             await talk.settled()
     except* ChatError as errors:
         status = 1
-        await screen.complain(f"! {errors.exceptions[0]}\n")
+        await screen.complain(f"! {visible(str(errors.exceptions[0]))}\n")
     return status
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from chat.v1 import chat_pb2, commands_pb2, cursor_pb2, events_pb2
+from chat.v1 import accounts_pb2_grpc, chat_pb2, commands_pb2, cursor_pb2, events_pb2
 
 PATIENCE = 10.0
 
@@ -166,8 +166,16 @@ class ScriptedServer:
             raise
 
     @asynccontextmanager
-    async def serving(self, port: int = 0) -> AsyncIterator["ScriptedServer"]:
+    async def serving(
+        self,
+        port: int = 0,
+        *,
+        credentials: grpc.ServerCredentials | None = None,
+        accounts: object = None,
+    ) -> AsyncIterator["ScriptedServer"]:
         server = grpc.aio.server()
+        if accounts:
+            accounts_pb2_grpc.add_AccountsServicer_to_server(accounts, server)
         handler = grpc.stream_stream_rpc_method_handler(
             self.connect,
             request_deserializer=chat_pb2.ClientFrame.FromString,
@@ -175,7 +183,12 @@ class ScriptedServer:
         )
         service = grpc.method_handlers_generic_handler("chat.v1.Chat", {"Connect": handler})
         server.add_generic_rpc_handlers((service,))
-        self.address = f"127.0.0.1:{server.add_insecure_port(f'127.0.0.1:{port}')}"
+        address = f"127.0.0.1:{port}"
+        self.address = "127.0.0.1:" + str(
+            server.add_secure_port(address, credentials)
+            if credentials
+            else server.add_insecure_port(address)
+        )
         await server.start()
         try:
             yield self
@@ -184,6 +197,6 @@ class ScriptedServer:
         assert not self.faults, self.faults
 
 
-def serving(*scripts: Script) -> Any:
+def serving(*scripts: Script, **how: Any) -> Any:
     """Serve the scripts, one a connection; raises at its end what went wrong in one."""
-    return ScriptedServer(*scripts).serving()
+    return ScriptedServer(*scripts).serving(**how)

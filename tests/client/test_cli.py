@@ -4,9 +4,6 @@ import asyncio
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,21 +13,6 @@ from chat_client import ChatClient
 from .conftest import RealServer
 from .program import Program, Start
 from .scripted import PATIENCE, Peer, eventually, goodbye, message, serving
-
-
-@pytest.fixture
-def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    started: list[Program] = []
-
-    def start(server: str, user: str, *options: str, **streams: Any) -> Program:
-        arguments = ("-m", "chat_client", "--server", server, "--user", user, *options)
-        started.append(Program(*arguments, **streams))
-        return started[-1]
-
-    yield start
-    for program in started:
-        program.stop()
 
 
 async def said(server: str, reader: str, count: int) -> list[str]:
@@ -89,7 +71,7 @@ async def test_slash_commands_work(start: Start, real_server: str) -> None:
     assert (status, err) == (0, "")
     assert out.splitlines()[:6] == [
         "* you are in #slashed now",
-        "* in #slashed: slasher",
+        "* in #slashed: slasher (owner)",
         "* you are in: #lobby, #slashed (current: #slashed)",
         "slasher: hello",
         "slasher: /slash",

@@ -5,12 +5,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.v1 import events_pb2
+from chat.v1 import events_pb2, moderation_pb2
 from chat_client.render import as_json, as_text, visible
+from chat_service.core import events
+from chat_service.core.moderation import ModerationAction
+from chat_service.wire import terminal
 
 from .scripted import goodbye, message
 
 Event = events_pb2.Event
+
+
+def deed(
+    action: str, user: str = "bea", by: str = "ann", reason: str = "", until: int = 0
+) -> Event:
+    it = events_pb2.Moderated(
+        room="#dev", action=f"MODERATION_ACTION_{action}", user=user, by=by, reason=reason
+    )
+    if until:
+        it.until.FromSeconds(until)
+    return Event(moderated=it)
+
+
+def announcement(text: str, by: str = "") -> Event:
+    return Event(announcement=events_pb2.Announcement(text=text, by=by))
 
 
 @pytest.mark.parametrize(
@@ -34,11 +52,38 @@ Event = events_pb2.Event
                     members=[
                         events_pb2.Member(user="ann", online=True),
                         events_pb2.Member(user="cy"),
+                        events_pb2.Member(user="di", role=moderation_pb2.ROLE_OWNER),
+                        events_pb2.Member(
+                            user="ed", online=True, role=moderation_pb2.ROLE_MODERATOR
+                        ),
+                        events_pb2.Member(user="flo", online=True, role=moderation_pb2.ROLE_MEMBER),
                     ],
                 )
             ),
-            "* in #lobby: ann, cy (away)",
+            "* in #lobby: ann, cy (away), di (owner, away), ed (moderator), flo",
         ),
+        (deed("KICK"), "* ann has kicked bea from #dev"),
+        (deed("KICK", user="bob", reason="spam"), "* ann has kicked bob from #dev (spam)"),
+        (deed("BAN"), "* ann has banned bea from #dev"),
+        (
+            deed("BAN", until=1_795_514_400, reason="spam"),
+            "* ann has banned bea from #dev until 2026-11-24 10:00 UTC (spam)",
+        ),
+        (deed("UNBAN"), "* ann has unbanned bea from #dev"),
+        (
+            deed("MUTE", until=1_795_514_400),
+            "* ann has muted bea in #dev until 2026-11-24 10:00 UTC",
+        ),
+        (deed("UNMUTE", by="bob"), "* you have unmuted bea in #dev"),
+        (deed("INVITE", by="bob"), "* you have invited bea to #dev"),
+        (deed("INVITE", user="bob"), "* ann invites you to #dev (/join #dev)"),
+        (deed("MAKE_PRIVATE", user=""), "* ann has made #dev private"),
+        (deed("MAKE_PUBLIC", user=""), "* ann has made #dev public"),
+        (deed("APPOINT"), "* ann has made bea a moderator of #dev"),
+        (deed("DISMISS"), "* ann has made bea a plain member of #dev"),
+        (deed("HAND_OVER"), "* ann has handed #dev over to bea"),
+        (announcement("soon\nover", by="root"), "* announcement from root: soon\n  over"),
+        (announcement("soon"), "* announcement: soon"),
         (Event(gap=events_pb2.Gap(after_seq=1)), "* some messages cannot be shown any more"),
         (goodbye(events_pb2.GOODBYE_REASON_SHUTDOWN), "* server shutting down"),
         (Event(goodbye=events_pb2.Goodbye(message="superseded")), "* superseded"),
@@ -48,6 +93,20 @@ def test_events_are_the_lines_of_the_line_protocol(event: Event, line: str) -> N
     assert as_text(event, "#lobby", "bob") == line + "\n"
 
 
+@pytest.mark.parametrize("user", ["bob", "bea", "ann"])
+@pytest.mark.parametrize("action", list(ModerationAction), ids=lambda it: it.name)
+def test_rights_are_told_in_the_words_of_the_line_protocol(
+    action: ModerationAction, user: str
+) -> None:
+    until = 1_795_514_400
+    there = terminal.render(
+        events.Moderated("#dev", action, "bea", "ann", "spam", until * 1_000_000), "#dev", user
+    )
+    here = as_text(deed(action.name, reason="spam", until=until), "#dev", user)
+    # The line protocol renders once for a whole room, where nobody is "you".
+    assert here.replace("you have", "ann has") == there.replace("you have", "ann has")
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -55,6 +114,7 @@ def test_events_are_the_lines_of_the_line_protocol(event: Event, line: str) -> N
         Event(ack=events_pb2.Ack(seq=1)),
         Event(pong=events_pb2.Pong()),
         Event(welcome=events_pb2.Welcome()),
+        Event(moderated=events_pb2.Moderated(room="#dev", by="ann")),
         Event(presence=events_pb2.Presence(user="bob", online=True)),
         Event(history=events_pb2.HistoryPage(to="#lobby")),
     ],
@@ -98,10 +158,30 @@ def test_nothing_that_moves_the_cursor_gets_through(text: str) -> None:
 @given(st.text())
 def test_whatever_is_in_a_name_stays_in_its_line(name: str) -> None:
     joined = Event(joined=events_pb2.Joined(room=name, user=name))
-    for event in (message(1, sender=name, to="#" + name), message(1, to="@" + name), joined):
+    told = (
+        deed("INVITE", user="bob", by=name),
+        deed("BAN", user=name, by=name),
+        announcement("hi", by=name),
+    )
+    for event in (message(1, sender=name, to="#" + name), message(1, to="@" + name), joined, *told):
         (line, rest) = as_text(event, "#lobby", "bob").split("\n")
         assert not rest
         assert not {c for c in line if unicodedata.category(c) == "Cc"}
+
+
+@given(st.text())
+def test_whatever_is_in_a_reason_is_only_text(text: str) -> None:
+    for event in (deed("KICK", reason=text), announcement(text)):
+        first, *more = as_text(event, "#lobby", "bob").removesuffix("\n").split("\n")
+        assert first.startswith("* ")
+        assert all(line.startswith("  ") for line in more)
+        assert {c for c in first if unicodedata.category(c) == "Cc"} <= {"\t"}
+
+
+def test_json_does_not_show_a_guests_token() -> None:
+    welcome = Event(welcome=events_pb2.Welcome(user="bob", token="secret"))
+    assert json.loads(as_json(welcome)) == {"welcome": {"user": "bob"}}
+    assert welcome.welcome.token == "secret", "the caller's own is left alone"
 
 
 def test_json_is_canonical_and_one_line() -> None:

@@ -1,16 +1,9 @@
 """`chat-client` on a terminal: a real one, a pty."""
 
 import asyncio
-import fcntl
-import os
-import pty
-import re
 import signal
-import struct
 import termios
-from collections.abc import AsyncIterator, Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
 from prompt_toolkit.completion import CompleteEvent
@@ -20,70 +13,8 @@ from chat_client import ChatClient
 from chat_client.conversation import Conversation
 from chat_client.terminal import ChatCompleter, styled
 
-from .program import Program
+from .person import Open
 from .scripted import Peer, eventually, message, serving
-
-_ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[=>78])")
-
-
-class Terminal:
-    """A chat-client with a person in front of it."""
-
-    def __init__(self, program: Program, master: int) -> None:
-        self.program = program
-        self.master = master
-        self.raw = ""
-        os.set_blocking(master, False)
-        asyncio.get_running_loop().add_reader(master, self._read)
-
-    @property
-    def shown(self) -> str:
-        return _ESCAPES.sub("", self.raw).replace("\r", "")
-
-    async def shows(self, text: str) -> None:
-        try:
-            await eventually(lambda: text in self.shown)
-        except AssertionError:
-            raise AssertionError(f"no {text!r} in {self.shown!r}") from None
-
-    def ends_in(self, text: str) -> bool:
-        return self.shown.endswith(text)
-
-    def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
-
-    def _read(self) -> None:
-        try:
-            self.raw += os.read(self.master, 65536).decode(errors="replace")
-        except OSError:  # the other side is closed
-            asyncio.get_running_loop().remove_reader(self.master)
-
-
-Open = Callable[..., Terminal]
-
-
-@pytest.fixture
-async def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Open]:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("PROMPT_TOOLKIT_NO_CPR", "1")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    opened: list[Terminal] = []
-
-    def open_terminal(server: str, user: str, *options: str) -> Terminal:
-        master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        arguments = ("-m", "chat_client", "--server", server, "--user", user, *options)
-        program = Program(*arguments, stdin=slave, stdout=slave, stderr=slave)
-        os.close(slave)
-        opened.append(Terminal(program, master))
-        return opened[-1]
-
-    yield open_terminal
-    for it in opened:
-        it.program.stop()
-        asyncio.get_running_loop().remove_reader(it.master)
-        os.close(it.master)
 
 
 async def test_what_is_typed_comes_back_in_order(terminal: Open, real_server: str) -> None:
@@ -253,7 +184,8 @@ async def test_completion_knows_commands_rooms_and_names() -> None:
             found = completer.get_completions(Document(typed), CompleteEvent())
             return [typed[: len(typed) + it.start_position] + it.text for it in found]
 
-        assert completed("/h") == ["/history", "/help"]
+        assert completed("/h") == ["/history", "/handover", "/help"]
+        assert completed("/kick ") == ["/kick ann", "/kick anton"]
         assert completed("/msg an") == ["/msg ann", "/msg anton"]
         assert completed("/msg ") == ["/msg ann", "/msg anton"]
         assert completed("hey ant") == ["hey anton"]

@@ -1,0 +1,88 @@
+"""The options that every form of the command has: which user of which server, and how."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import grpc
+
+from chat_client import tls
+from chat_client.errors import ChatError
+from chat_client.failure import Failure
+from chat_client.token_store import TokenStore
+
+FILE: Final = click.Path(path_type=Path)
+
+_OPTIONS: Final = (
+    click.option("--user", metavar="NAME", help="Your name in the chat.  [required]"),
+    click.option(
+        "--server",
+        default="127.0.0.1:50051",
+        metavar="HOST:PORT",
+        help="Where the server listens.",
+    ),
+    click.option("--tls", is_flag=True, help="Talk by TLS, and trust whom the system trusts."),
+    click.option("--ca", type=FILE, metavar="FILE", help="Talk by TLS, and trust these (PEM)."),
+    click.option("--cert", type=FILE, metavar="FILE", help="Your own certificate (PEM), if asked."),
+    click.option("--key", type=FILE, metavar="FILE", help="The certificate's key (PEM)."),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A user of a server, and how to get there."""
+
+    user: str
+    server: str
+    tls: bool
+    ca: Path | None
+    cert: Path | None
+    key: Path | None
+
+    @property
+    def secure(self) -> bool:
+        """Whether to talk by TLS."""
+        return self.tls or any((self.ca, self.cert, self.key))
+
+    @property
+    def credentials(self) -> grpc.ChannelCredentials | None:
+        """What a channel there takes; raises TlsError."""
+        return tls.channel_credentials(self.ca, self.cert, self.key) if self.secure else None
+
+    @property
+    def tokens(self) -> TokenStore:
+        """Where the session token of this user is kept."""
+        return TokenStore(self.server, self.user, secure=self.secure)
+
+
+def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a Place, as its first argument, and its errors one form."""
+
+    @wraps(command)
+    def placed(
+        *, user: str | None, server: str, tls: bool, ca: Path, cert: Path, key: Path, **rest: Any
+    ) -> Any:
+        context = click.get_current_context()
+        if context.invoked_subcommand:
+            _pass_on(context)
+            return None
+        if not user:
+            raise click.MissingParameter(ctx=context, param_hint="'--user'", param_type="option")
+        place = Place(user=user, server=server, tls=tls, ca=ca, cert=cert, key=key)
+        try:
+            return command(place, **rest)
+        except ChatError as error:
+            raise Failure(str(error)) from error
+
+    for option in reversed(_OPTIONS):
+        placed = option(placed)
+    return placed
+
+
+def _pass_on(context: click.Context) -> None:
+    """Let a command take the options that were given before its name."""
+    given = {name: value for name, value in context.params.items() if value is not None}
+    context.default_map = {str(context.invoked_subcommand): given}
