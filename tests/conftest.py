@@ -14,6 +14,7 @@ import uvloop
 from chat.v1 import chat_pb2_grpc
 from chat_service.config import Config, Endpoint
 from chat_service.node import Node
+from tests.accounts import call  # noqa: F401  (a fixture)
 from tests.processes import server_process  # noqa: F401  (a fixture)
 
 ANY_PORT = Endpoint("127.0.0.1", 0)

@@ -115,8 +115,8 @@ def test_the_generated_code_is_what_the_contract_generates(tmp_path: Path) -> No
     protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}"]
     plain = [f"--python_out={tmp_path}", f"--pyi_out={tmp_path}"]
     subprocess.run([*protoc, *plain, *files], check=True)
-    service = str(PROTO / "chat" / "v1" / "chat.proto")
-    subprocess.run([*protoc, f"--grpc_python_out={tmp_path}", service], check=True)
+    services = [it for it in files if "\nservice " in Path(it).read_text()]
+    subprocess.run([*protoc, f"--grpc_python_out={tmp_path}", *services], check=True)
     kept, made = (
         {
             path.relative_to(base): path.read_text()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartNode
-from tests.scenarios.people import GrpcPerson, Said
+from tests.scenarios.heard import Said
+from tests.scenarios.people import GrpcPerson
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent

@@ -19,9 +19,19 @@ CONTRACT: Final = "chat.v1"
 ALLOWED: Final = {
     "chat_service": "",
     "chat_service.__main__": "chat_service.cli",
-    "chat_service.cli": "chat_service chat_service.config chat_service.logs chat_service.node"
-    " chat_service.startup click uvloop",
+    "chat_service.cli": "chat_service chat_service.certificate chat_service.config"
+    " chat_service.logs chat_service.node chat_service.settings_file chat_service.startup"
+    " chat_service.user_cli chat_service.values click uvloop",
+    "chat_service.user_cli": "chat_service.console chat_service.values chat_service.logs click",
+    "chat_service.console": "chat_service.auth chat_service.logs chat_service.startup"
+    " chat_service.state chat_service.values chat_service.wire.protobuf chat.v1 click google grpc",
     "chat_service.config": "",
+    "chat_service.values": "chat_service.config click",
+    "chat_service.settings_file": "click",
+    "chat_service.certificate": "cryptography",
+    "chat_service.auth": "chat_service.startup chat_service.state.port chat_service.logs argon2"
+    " cryptography jwt precis_i18n",
+    "chat_service.tls": "chat_service.startup chat_service.logs cryptography",
     "chat_service.startup": "",
     "chat_service.logs": "chat_service.config structlog",
     "chat_service.loop_lag": "chat_service.logs",
@@ -29,8 +39,16 @@ ALLOWED: Final = {
     "chat_service.node": "chat_service",
     "chat_service.reception": "chat_service.session chat_service.flood chat_service.hub"
     " chat_service.wire.port chat_service.logs",
-    "chat_service.session": "chat_service chat_service.catch_up chat_service.flood chat_service.hub"
+    "chat_service.session": "chat_service chat_service.auth chat_service.catch_up"
+    " chat_service.entrance chat_service.flood chat_service.hub chat_service.in_flight"
     " chat_service.log.port chat_service.state.port chat_service.wire.port chat_service.logs",
+    "chat_service.entrance": "chat_service.auth",
+    "chat_service.in_flight": "chat_service.log.port",
+    "chat_service.desk": "chat_service.hub chat_service.in_flight chat_service.log.port",
+    "chat_service.accounts": "chat_service.auth chat_service.desk chat_service.flood"
+    " chat_service.state.port",
+    "chat_service.administration": "chat_service chat_service.accounts chat_service.auth"
+    " chat_service.desk chat_service.hub chat_service.loop_lag chat_service.state.port",
     "chat_service.catch_up": "chat_service.hub chat_service.log.port chat_service.state.port"
     " chat_service.wire.port chat_service.logs",
     "chat_service.follower": "chat_service.hub chat_service.log.port chat_service.state.store"
@@ -38,21 +56,22 @@ ALLOWED: Final = {
     "chat_service.retention": "chat_service.config chat_service.log.port chat_service.state.store"
     " chat_service.logs",
     "chat_service.flood": "chat_service.config chat_service.logs",
-    "chat_service.transports": "chat_service.reception chat_service.session chat_service.wire"
-    " chat_service.config"
-    " chat_service.startup chat_service.logs chat.v1 google grpc grpc_health grpc_reflection"
+    "chat_service.transports": "chat_service.accounts chat_service.administration"
+    " chat_service.auth.doorman chat_service.config chat_service.flood chat_service.logs"
+    " chat_service.reception chat_service.session chat_service.startup chat_service.state.port"
+    " chat_service.tls chat_service.wire chat.v1 google grpc grpc_health grpc_reflection"
     " grpc_status",
     "chat_service.hub": "chat_service.wire chat_service.logs",
     "chat_service.state": "chat_service.wire chat_service.startup apsw",
     "chat_service.log": "chat_service.logs",
     "chat_service.wire": "chat.v1 google",
-    "chat_service.core": "precis_i18n",
-    "chat_client": "chat.v1 click google grpc grpc_status platformdirs precis_i18n prompt_toolkit"
-    " structlog",
+    "chat_service.core": "confusable_homoglyphs precis_i18n",
+    "chat_client": "chat.v1 click google grpc grpc_status keyring platformdirs precis_i18n"
+    " prompt_toolkit structlog",
 }
 WITHOUT_CORE: Final = {
     "chat_service", "chat_service.interpreter", "chat_service.logs", "chat_service.loop_lag",
-    "chat_service.startup", "chat_client",
+    "chat_service.settings_file", "chat_service.startup", "chat_service.tls", "chat_client",
 }  # fmt: skip
 ANYTHING_BELOW: Final = {"chat_service.node"}
 
@@ -134,7 +153,8 @@ def test_every_arrow_is_in_the_table() -> None:
 @pytest.mark.parametrize(
     ("module", "target"),
     [
-        ("chat_service.core.rules", "chat_service.wire.port"),
+        ("chat_service.core.rules.naming", "chat_service.wire.port"),
+        ("chat_service.core.rules.naming", "chat_service.auth.tokens"),
         ("chat_service.core.rules", "grpc"),
         ("chat_service.core.rules", "chat_service"),
         ("chat_service.hub.hub", "chat_service.state.port"),
@@ -143,6 +163,13 @@ def test_every_arrow_is_in_the_table() -> None:
         ("chat_service.session", "chat_service.state.store"),
         ("chat_service.session", "chat_service.transports.tcp"),
         ("chat_service.transports.tcp", "chat_service.hub.hub"),
+        ("chat_service.transports.accounts", "chat_service.desk"),
+        ("chat_service.transports.admin", "chat_service.state.store"),
+        ("chat_service.transports.admin", "chat_service.auth.passwords"),
+        ("chat_service.administration", "chat_service.log.embedded"),
+        ("chat_service.auth.doorman", "chat_service.hub.hub"),
+        ("chat_service.auth.doorman", "chat_service.state.store"),
+        ("chat_service.entrance", "chat_service.hub.hub"),
         ("chat_service.state.store", "chat_service.hub.hub"),
         ("chat_service.state.store", "chat_service.logs"),
         ("chat_service.wire.line", "chat_service.logs"),

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 
 class Clock:
     """Stands in for the node's clock: microseconds since 1970, moved by hand."""
@@ -15,3 +17,11 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Jump, forth or (below zero) back."""
         self.now += round(seconds * 1_000_000)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The wall clock of every node that starts from here on."""
+    clock = Clock()
+    monkeypatch.setattr("chat_service.node._now", clock)
+    return clock

@@ -14,7 +14,8 @@ from chat_service.core.errors import RateLimited
 from chat_service.flood import PATIENCE, FloodControl, Meter, Rates
 from chat_service.node import Node
 from tests.conftest import StartNode
-from tests.scenarios.people import Bye, Refused, Said, TcpPerson
+from tests.scenarios.heard import Bye, Refused, Said
+from tests.scenarios.people import TcpPerson
 from tests.transports.conftest import Enter, OpenStream
 from tests.transports.stream import Stream
 from tests.waiting import until

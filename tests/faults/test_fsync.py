@@ -13,7 +13,8 @@ from chat.v1 import commands_pb2, events_pb2
 from chat_service.node import Node
 from tests.conftest import StartNode
 from tests.faults.flaky_disk import BASE, FlakyDisk, in_the_log
-from tests.scenarios.people import Refused, Said, TcpPerson
+from tests.scenarios.heard import Refused, Said
+from tests.scenarios.people import TcpPerson
 from tests.state.batches import told
 from tests.transports.conftest import Enter, OpenStream
 from tests.transports.stream import Stream

@@ -16,7 +16,8 @@ from chat.v1 import commands_pb2, events_pb2
 from chat_service.config import Config
 from chat_service.node import Node
 from tests.conftest import ANY_PORT, StartNode
-from tests.scenarios.people import Said, TcpPerson
+from tests.scenarios.heard import Said
+from tests.scenarios.people import TcpPerson
 from tests.transports.conftest import Enter, OpenStream
 from tests.waiting import until
 

@@ -331,7 +331,7 @@ async def fill(data: Path, count: int) -> str:
     """Let ann have said so much in the lobby since bob left; returns the epoch."""
 
     def entry(user: str, body: EntryBody) -> Entry:
-        return Entry("past", 0, user, digest(user), time.time_ns() // 1000, body)
+        return Entry(f"past of {user}", 0, user, digest(user), time.time_ns() // 1000, body)
 
     def said() -> Iterator[Entry]:
         for number in range(count):

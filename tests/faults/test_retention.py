@@ -321,7 +321,7 @@ def digest(client_id: str) -> bytes:
 
 
 def by(user: str, body: EntryBody) -> Entry:
-    return Entry("past", 0, user, digest(user), PAST, body)
+    return Entry(f"past of {user}", 0, user, digest(user), PAST, body)
 
 
 async def fill(data: Path, count: int, *, text: str = "said") -> str:

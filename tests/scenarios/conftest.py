@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from chat_service.node import Node
+from tests.faults.clock import clock  # noqa: F401  (a fixture)
 from tests.scenarios.people import TRANSPORTS, Person
 
 Meet = Callable[..., Awaitable[Person]]
@@ -26,9 +27,11 @@ async def meet(node: Node, pair: tuple[str, str]) -> AsyncIterator[Meet]:
     """Return a function that lets people in: the first over one transport, others over another."""
     people: list[Person] = []
 
-    async def enter(user: str, *, client_id: str | None = None, over: str | None = None) -> Person:
+    async def enter(
+        user: str, *, client_id: str | None = None, password: str = "", over: str | None = None
+    ) -> Person:
         transport = over or (pair[1] if people else pair[0])
-        person = TRANSPORTS[transport](user, client_id or secrets.token_hex(8))
+        person = TRANSPORTS[transport](user, client_id or secrets.token_hex(8), password)
         people.append(person)
         await person.connect(node)
         return person

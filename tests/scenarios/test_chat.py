@@ -1,7 +1,7 @@
 """What people do in a chat holds whichever transport each of them uses."""
 
 from tests.scenarios.conftest import Meet
-from tests.scenarios.people import Came, JoinedRoom, LeftRoom, Said, Went
+from tests.scenarios.heard import Came, JoinedRoom, LeftRoom, Said, Went
 from tests.waiting import until
 
 

@@ -1,0 +1,1 @@
+"""The wall: what nobody learns or does who is not entitled to it."""
