@@ -13,7 +13,7 @@ import asyncio
 from typing import NamedTuple
 
 from chat_service.core.commands import Hello
-from chat_service.core.errors import Unavailable
+from chat_service.core.errors import NotAMember, Unavailable
 from chat_service.core.events import Event, Gap, GapReason
 from chat_service.core.limits import MAX_BACKLOG
 from chat_service.core.outcome import Entered
@@ -93,9 +93,12 @@ async def catch_up(start: StartingPoint, member: Subscriber, hub: Hub, archive: 
 async def _send_backlog(start: StartingPoint, member: Subscriber, archive: Archive) -> None:
     for room in sorted(member.rooms):
         await member.outbox.room()
-        page = await archive.history(
-            member.identity, room, before_seq=start.entered + 1, limit=start.backlog
-        )
+        try:
+            page = await archive.history(
+                member.identity, room, before_seq=start.entered + 1, limit=start.backlog
+            )
+        except NotAMember:
+            continue  # taken out of it meanwhile, or gone from it by another session
         if page.frames:
             _put(member, member.codec.encode(Event(page)), 1)
 

@@ -29,9 +29,12 @@ from chat_service.core.rules.proofs import check_ban, prove
 def enter(entry: Entry, body: Enter, facts: Facts) -> Decision:
     """Let a session have the name, if it is entitled to it."""
     account = facts.account(entry.user)
+    check_ban("", body.address, entry.at, facts)
+    if account is not None:
+        # Why and until when its name is banned concerns nobody but the account.
+        prove(account, body.proof, entry.at, facts)
     check_ban(entry.user, body.address, entry.at, facts)
     if account is not None:
-        prove(account, body.proof, entry.at, facts)
         _check_crowd(entry, facts.holder(entry.user))
         return (_claim(account.identity, body, account=True),)
     other = facts.lookalike(body.skeleton)

@@ -327,10 +327,18 @@ def test_a_banned_name_is_not_let_in_whatever_proves_it(people: People) -> None:
     people.registered("ann")
     people.ok(do(CONSOLE, ban("ann", reason="spam")), do(CONSOLE, ban("bob")))
     assert people.why(come("bob")) is Banned
-    for proof in (None, PASSWORD, Vouched()):
+    for proof in (PASSWORD, Vouched()):
         refusal = people.refusal(come("ann", proof=proof))
         assert (type(refusal), str(refusal)) == (Banned, "you are banned from this server: spam")
         assert refusal.retry_after is None
+
+
+def test_why_an_account_is_banned_is_told_to_it_alone(people: People) -> None:
+    people.registered("ann")
+    people.ok(do(CONSOLE, ban("ann", reason="spam")))
+    refusal = people.refusal(come("ann"))
+    assert type(refusal) is Unauthenticated
+    assert "spam" not in str(refusal)
 
 
 @pytest.mark.parametrize(
