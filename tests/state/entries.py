@@ -48,6 +48,7 @@ passwords = st.builds(ByPassword, st.sampled_from([0, 0, 0, 1]))
 proofs: st.SearchStrategy[Proof] = st.one_of(
     st.none(), passwords, passwords, passwords, st.builds(ByToken, digests), st.just(Vouched())
 )
+addresses = st.sampled_from(["", "192.0.2.7"])  # as `parse_origin` returns them
 tokens = st.builds(Token, digests, st.sampled_from([20, LASTS]))
 subjects = st.one_of(names, st.just(NETWORK))
 
@@ -82,7 +83,7 @@ TALKING: st.SearchStrategy[EntryBody] = st.one_of(
     st.builds(Trim, st.sampled_from(["", "#lobby", "1,2"]), st.integers(0, 20)),
 )  # fmt: skip
 _of_accounts: st.SearchStrategy[EntryBody] = st.one_of(
-    st.builds(Grant, tokens, proofs),
+    st.builds(Grant, tokens, proofs, addresses),
     st.builds(Revoke, digests.map(sign_in_id), proofs),
     st.builds(SetPassword, st.just("another"), proofs, st.one_of(st.just(b""), digests)),
 )
