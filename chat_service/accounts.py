@@ -33,10 +33,14 @@ class SessionToken(NamedTuple):
 
 
 class Caller(NamedTuple):
-    """The account that a call is made as. `digest` is that of its session token, if it has one."""
+    """The account that a call is made as, and from what address.
+
+    `digest` is that of its session token, if it has one.
+    """
 
     name: str
     proof: Proof
+    address: str
     digest: bytes = b""
 
 
@@ -68,7 +72,7 @@ class Accounts:
         self._flood.register(origin.address)
         name = parse_name(user)
         given, kept = self._new_token(name, label)
-        hashed = await self._doorman.passwords.hash(password)
+        hashed = await self._doorman.passwords.hash(password, origin.address)
         proof = ByToken(digest(guest)) if guest is not None else None
         body = Register(hashed, skeleton(name), kept, proof, address=origin.address)
         await self._desk.submit(name, body)
@@ -94,9 +98,9 @@ class Accounts:
             name = await self._directory.signed_in(key, self._desk.now())
             if name is None:
                 raise Unauthenticated("the token is not good, or no longer")
-            return Caller(name, ByToken(key), key)
+            return Caller(name, ByToken(key), origin.address, key)
         who = await self._doorman.identify(Credentials("", token=bearer), origin)
-        return Caller(who.name, who.proof)
+        return Caller(who.name, who.proof, origin.address)
 
     async def logout(self, caller: Caller) -> None:
         """Make the caller's own token worthless, and end the sessions that came with it."""
@@ -117,7 +121,7 @@ class Accounts:
     ) -> None:
         """Set another password; every token but the caller's is worthless from then on."""
         proof = await self._doorman.by_password(caller.name, old, origin)
-        hashed = await self._doorman.passwords.hash(new)
+        hashed = await self._doorman.passwords.hash(new, origin.address)
         await self._desk.submit(caller.name, SetPassword(hashed, proof, caller.digest))
 
     def _new_token(self, name: str, label: str) -> tuple[SessionToken, Token]:

@@ -124,7 +124,7 @@ class Administration:
     async def create(self, admin: Caller, user: str, password: Secret, *, rights: bool) -> str:
         """Make an account, an admin's with `rights`; returns its name in its normal form."""
         name = parse_name(user)
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash(password, admin.address)
         body = Register(hashed, skeleton(name), proof=admin.proof, admin=rights, by=admin.name)
         await self._desk.submit(name, body)
         return name
@@ -133,7 +133,9 @@ class Administration:
         self, admin: Caller, user: str, password: Secret | None, rights: bool | None
     ) -> None:
         """Set an account's password or rights; None leaves them."""
-        hashed = await self._passwords.hash(password) if password is not None else None
+        hashed = None
+        if password is not None:
+            hashed = await self._passwords.hash(password, admin.address)
         body = UpdateAccount(parse_name(user), admin.proof, hashed, rights)
         await self._submit(admin, body)
 

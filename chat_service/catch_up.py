@@ -14,18 +14,21 @@ from typing import NamedTuple
 
 from chat_service.core.commands import Hello
 from chat_service.core.errors import NotAMember, Unavailable
-from chat_service.core.events import Event, Gap, GapReason
+from chat_service.core.events import FAILED, SLOW, Event, Gap, GapReason
 from chat_service.core.limits import MAX_BACKLOG
 from chat_service.core.outcome import Entered
 from chat_service.hub.hub import Hub
 from chat_service.hub.registry import Subscriber
+from chat_service.logs import get
 from chat_service.state.port import Archive, Page
+
+_log = get("session")
 
 _MAX_GAPS = 32
 """Gaps told one by one; where there are more, one tells of everything."""
 
 
-class SlowConsumer(Exception):
+class _SlowConsumer(Exception):
     """The reader's outbox is full, or what it was to read next is gone."""
 
 
@@ -75,7 +78,17 @@ def _gaps(entered: Entered, after: int) -> tuple[Gap, ...]:
 
 
 async def catch_up(start: StartingPoint, member: Subscriber, hub: Hub, archive: Archive) -> None:
-    """Send a session what it has missed and make it live; raises SlowConsumer."""
+    """Send a session what it has missed and make it live, or end it."""
+    try:
+        await _catch_up(start, member, hub, archive)
+    except _SlowConsumer:
+        member.owner.end(SLOW, drop=True)
+    except Exception:
+        _log.exception("catching up failed", session=member.id)
+        member.owner.end(FAILED)
+
+
+async def _catch_up(start: StartingPoint, member: Subscriber, hub: Hub, archive: Archive) -> None:
     if start.backlog:
         await _send_backlog(start, member, archive)
     position = start.after
@@ -84,7 +97,7 @@ async def catch_up(start: StartingPoint, member: Subscriber, hub: Hub, archive: 
         rooms_after = max(position, start.rooms_after)
         page = await _next_page(member, archive, position, rooms_after, hub.seq)
         if not all(start.told(to, seq) for to, seq in page.trimmed):
-            raise SlowConsumer
+            raise _SlowConsumer
         _put(member, member.codec.recall(page.frames), len(page.frames))
         position = page.seq
     member.live = True
@@ -117,5 +130,5 @@ async def _next_page(
 
 def _put(member: Subscriber, blob: bytes, events: int) -> None:
     if not member.outbox.put(blob, events):
-        raise SlowConsumer
+        raise _SlowConsumer
     member.outbox.wake()

@@ -1,15 +1,18 @@
 """How a session comes in: what its client says and shows, and what of it goes into the log."""
 
-import hashlib
 import secrets
 from typing import NamedTuple
 
-from chat_service.auth.doorman import Credentials, Doorman, Origin
+from chat_service import __version__
+from chat_service.auth.doorman import CLIENT_BYTES, Credentials, Doorman, Origin
 from chat_service.auth.tokens import digest, new_token
+from chat_service.catch_up import StartingPoint
 from chat_service.core import limits
-from chat_service.core.commands import ByPassword, Enter, Hello, Secret
-from chat_service.core.errors import InvalidCommand, Refusal, Unauthenticated
+from chat_service.core.commands import Cursor, Enter, Entry, Hello, Register, Secret, SetPassword
+from chat_service.core.errors import Refusal, Unauthenticated
+from chat_service.core.events import Welcome
 from chat_service.core.lookalike import skeleton
+from chat_service.core.outcome import Entered
 
 
 class Entering(NamedTuple):
@@ -23,12 +26,18 @@ class Entering(NamedTuple):
 class Entrance:
     """What one session knows of its client.
 
-    `bearer` is a token that came before the first command; `typing` tells whether it is somebody at
-    a keyboard, who may try a password more than once.
+    `bearer` is a token that came before the first command, `epoch` that of the log; `typing` tells
+    whether it is somebody at a keyboard, who may try a password more than once.
     """
 
     def __init__(
-        self, doorman: Doorman, origin: Origin, bearer: Secret | None, *, typing: bool
+        self,
+        doorman: Doorman,
+        origin: Origin,
+        bearer: Secret | None,
+        epoch: str,
+        *,
+        typing: bool,
     ) -> None:
         self.hello = Hello("")
         self.client = b""
@@ -39,6 +48,7 @@ class Entrance:
         self._doorman = doorman
         self._origin = origin
         self._bearer = bearer
+        self._epoch = epoch
         self._typing = typing
         self._tries = 0
 
@@ -47,19 +57,17 @@ class Entrance:
         """Whether the client has no id of its own, and will not come back."""
         return not self.hello.client_id
 
-    async def knock(self, hello: Hello, epoch: str) -> Entering:
+    async def knock(self, hello: Hello) -> Entering:
         """Look at what was shown; raises the Refusal of who is not let in."""
-        if len(hello.client_id.encode()) > limits.MAX_CLIENT_ID_BYTES:
-            raise InvalidCommand(f"a client_id has at most {limits.MAX_CLIENT_ID_BYTES} bytes")
+        self._origin = self._origin.of_client(hello.client_id)
         self.hello = hello
-        secret = hello.client_id.encode() or secrets.token_bytes(16)
-        self.client = hashlib.sha256(secret).digest()[:16]
+        self.client = self._origin.client or secrets.token_bytes(CLIENT_BYTES)
         shown = Credentials(hello.user, hello.password, hello.token or self._bearer)
         if hello.password is not None:
             shown = shown._replace(token=None)
-        who = await self._doorman.identify(shown, self._origin_of_client())
+        who = await self._doorman.identify(shown, self._origin)
         self.token = new_token()
-        resume = hello.resume.seq if hello.resume and hello.resume.epoch == epoch else None
+        resume = hello.resume.seq if hello.resume and hello.resume.epoch == self._epoch else None
         body = Enter(
             self.transient, resume, who.proof, digest(self.token), skeleton(who.name), self.address
         )
@@ -71,17 +79,31 @@ class Entrance:
         is_password = isinstance(refusal, Unauthenticated)
         return self._typing and is_password and self._tries <= limits.PASSWORDS_TYPED
 
-    async def hash_to_register(self, password: Secret) -> str:
-        """Return the hash for an account; raises PermissionDenied where nobody makes one."""
+    def welcome(
+        self, entry: Entry, entered: Entered, start: StartingPoint, presence_limit: int
+    ) -> Welcome:
+        """Return what a session is told whose entry was let in."""
+        return Welcome(
+            user=entry.user,
+            session_id=entry.session,
+            cursor=Cursor(self._epoch, start.after),
+            resumed=start.resumed,
+            last_nonce=entered.last_nonce,
+            rooms=entered.rooms,
+            presence_limit=presence_limit,
+            version=__version__,
+            token="" if entered.account else self.token,
+        )
+
+    async def registration(self, name: str, password: Secret) -> Register:
+        """Return the entry that makes an account; raises PermissionDenied where none is made."""
         self._doorman.check_registration()
-        return await self._doorman.passwords.hash(password)
+        hashed = await self._doorman.passwords.hash(password, self.address)
+        return Register(hashed, skeleton(name), address=self.address)
 
-    async def change(self, name: str, old: Secret, new: Secret) -> tuple[str, ByPassword, bytes]:
-        """Return the hash of a new password, the proof by the old one, and the token to keep."""
-        proof = await self._doorman.by_password(name, old, self._origin_of_client())
-        hashed = await self._doorman.passwords.hash(new)
+    async def change(self, name: str, old: Secret, new: Secret) -> SetPassword:
+        """Return the entry that sets a password, by the old one; raises Unauthenticated."""
+        proof = await self._doorman.by_password(name, old, self._origin)
+        hashed = await self._doorman.passwords.hash(new, self.address)
         token = self.hello.token or self._bearer
-        return hashed, proof, digest(token) if token else b""
-
-    def _origin_of_client(self) -> Origin:
-        return self._origin._replace(client=b"" if self.transient else self.client)
+        return SetPassword(hashed, proof, digest(token) if token else b"")

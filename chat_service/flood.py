@@ -1,14 +1,17 @@
 """Flood control: token buckets for connects, commands and bytes.
 
-Commands and bytes are counted three times: for the session, for its user (all sessions together)
-and for its address, where many people may share one. Connects are counted for the address and,
-once a name was said, for the user; unary calls are connects as well, and accounts that are made are
-counted for the address. The buckets of users and addresses outlive their sessions,
-else reconnecting would fill them.
+Commands and bytes are counted three times: for the session, for its address, where many people may
+share one, and, once it is proven who it is, for its user (all sessions together). Before that
+nothing is taken from a user's buckets, or strangers who only say the name could empty them.
+
+Connects are counted for the address and, where the client has an id, which is its secret, for that
+client under its name; unary calls are connects as well, and accounts that are made are counted for
+the address. The buckets of users, clients and addresses outlive their sessions, else reconnecting
+would fill them.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final, NamedTuple
 
 from chat_service.core.bucket import Rate, TokenBucket
@@ -16,14 +19,14 @@ from chat_service.core.errors import RateLimited
 
 USER_FACTOR: Final = 2
 ADDRESS_FACTOR: Final = 10
-CONNECTS_OF_ONE_USER: Final = 0.1
-"""The share of an address's connects that one user may take."""
+CONNECTS_OF_ONE_CLIENT: Final = 0.1
+"""The share of an address's connects that one client may take."""
 
 PATIENCE: Final = Rate(10, 1000)
 """How often a session may be refused before it is shown the door."""
 
 _REMEMBERED: Final = 65_536
-"""Users and addresses whose buckets are kept; the least recently seen ones are forgotten."""
+"""Buckets of each kind that are kept; those not seen for the longest are forgotten."""
 
 
 class Rates(NamedTuple):
@@ -40,9 +43,9 @@ class _Buckets:
 
     def __init__(self, rate: Rate | None, factor: float) -> None:
         self._rate = None if rate is None else rate.times(factor)
-        self._of: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._of: OrderedDict[Hashable, TokenBucket] = OrderedDict()
 
-    def of(self, owner: str, now: float) -> TokenBucket | None:
+    def of(self, owner: Hashable, now: float) -> TokenBucket | None:
         if self._rate is None:
             return None
         bucket = self._of.get(owner)
@@ -63,7 +66,7 @@ class FloodControl:
         self.clock = clock
         self._connects = _Buckets(rates.connects, 1)
         self._registrations = _Buckets(rates.registrations, 1)
-        self._logins = _Buckets(rates.connects, CONNECTS_OF_ONE_USER)
+        self._claims = _Buckets(rates.connects, CONNECTS_OF_ONE_CLIENT)
         self._commands = _Buckets(rates.commands, USER_FACTOR)
         self._bytes = _Buckets(rates.bytes, USER_FACTOR)
         self._commands_from = _Buckets(rates.commands, ADDRESS_FACTOR)
@@ -88,12 +91,20 @@ class FloodControl:
             "too many registrations from your address",
         )
 
-    def login(self, meter: "Meter", user: str) -> None:
-        """Count a session's claim to a name; raises RateLimited."""
+    def claim(self, user: str, client: bytes) -> None:
+        """Count a client's claim to a name, true or not; raises RateLimited.
+
+        `client` is the digest of its secret: nobody else takes from the same bucket.
+        """
         now = self.clock()
-        _take(1, now, _limits(self._logins.of(user, now)), "too many connections of this user")
-        meter.commands += _limits(self._commands.of(user, now))
-        meter.octets += _limits(self._bytes.of(user, now))
+        claims = _limits(self._claims.of((user, client), now))
+        _take(1, now, claims, "too many connections of this client")
+
+    def welcome(self, meter: "Meter", identity: int) -> None:
+        """Charge what a session does to its user as well, which it is proven to be."""
+        now = self.clock()
+        meter.commands += _limits(self._commands.of(identity, now))
+        meter.octets += _limits(self._bytes.of(identity, now))
 
 
 class Meter:

@@ -21,13 +21,14 @@ from chat_service.desk import Desk
 from chat_service.flood import FloodControl, Rates
 from chat_service.follower import Follower
 from chat_service.hub.hub import Hub
+from chat_service.inquiries import Inquiries
 from chat_service.interpreter import tune
 from chat_service.log.embedded import EmbeddedLog
 from chat_service.logs import get
 from chat_service.loop_lag import LoopLag
 from chat_service.reception import Reception
 from chat_service.retention import Retention
-from chat_service.session import Services
+from chat_service.services import Services
 from chat_service.startup import StartupError
 from chat_service.state.store import Store
 from chat_service.tls import Tls, TlsFiles
@@ -108,8 +109,9 @@ class Node:
             config.rate_registrations,
         )
         flood = FloodControl(rates, time.monotonic)
+        inquiries = Inquiries(self.hub, self._store)
         reception = Reception(
-            Services(self.hub, log, self._store, flood, doorman, _now),
+            Services(self.hub, log, self._store, inquiries, flood, doorman, _now),
             outbox_events=config.outbox_events,
             outbox_bytes=config.outbox_bytes,
             max_sessions=config.max_sessions,

@@ -7,7 +7,8 @@ from chat_service.core.commands import Secret
 from chat_service.core.errors import Unavailable
 from chat_service.core.origin import parse_origin
 from chat_service.hub.outbox import Outbox
-from chat_service.session import Services, Session
+from chat_service.services import Services
+from chat_service.session import Session
 from chat_service.wire.port import Codec
 
 

@@ -13,36 +13,27 @@ ENDED means that the last event is in the outbox; the transport flushes it and c
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from chat_service import __version__
-from chat_service.auth.doorman import Doorman, Origin
-from chat_service.catch_up import SlowConsumer, StartingPoint, catch_up, starting_point
+from chat_service.auth.doorman import Origin
+from chat_service.catch_up import catch_up, starting_point
 from chat_service.core import limits
-from chat_service.core.address import LOBBY, parse_address, parse_room
 from chat_service.core.checks import CHECKS, check_send
 from chat_service.core.commands import (
     ChangePassword,
     Command,
     CommandBody,
-    Cursor,
     Entry,
     EntryBody,
     Hello,
-    History,
     Join,
     Leave,
     Moderate,
-    Ping,
     Quit,
-    Register,
     Secret,
     Send,
-    SetPassword,
     SignUp,
-    Who,
 )
 from chat_service.core.errors import (
     Banned,
@@ -54,7 +45,6 @@ from chat_service.core.errors import (
     Unauthenticated,
 )
 from chat_service.core.events import (
-    FAILED,
     REVOKED,
     SLOW,
     Ack,
@@ -62,28 +52,19 @@ from chat_service.core.events import (
     Event,
     Goodbye,
     GoodbyeReason,
-    Member,
-    Pong,
-    Roster,
-    Welcome,
 )
-from chat_service.core.lookalike import skeleton
-from chat_service.core.moderation import Role
 from chat_service.core.outcome import Applied, Entered
+from chat_service.deadlines import Deadlines
 from chat_service.entrance import Entrance
-from chat_service.flood import FloodControl
-from chat_service.hub.hub import Hub
 from chat_service.hub.outbox import Outbox
 from chat_service.hub.registry import Subscriber
 from chat_service.in_flight import InFlight
-from chat_service.log.port import Log
+from chat_service.inquiries import INQUIRIES, Inquiry
 from chat_service.logs import get
-from chat_service.state.port import Archive
+from chat_service.services import Services
 from chat_service.wire.port import Codec, Received
 
 _log = get("session")
-
-_LONGEST_TIMER = 30 * 86_400.0
 
 LINGER = 5.0
 """Seconds that a client has to read its last events after the session has ended."""
@@ -96,18 +77,6 @@ class Phase(Enum):
     ENTERING = "entering"
     OPEN = "open"
     ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What every session leans on. `now` gives the time in microseconds since 1970."""
-
-    hub: Hub
-    log: Log
-    archive: Archive
-    flood: FloodControl
-    doorman: Doorman
-    now: Callable[[], int]
 
 
 class Session:
@@ -135,12 +104,13 @@ class Session:
         """Called when the last event is in the outbox."""
         self._hub = services.hub
         self._archive = services.archive
+        self._inquiries = services.inquiries
         self._flood = services.flood
         self._meter = services.flood.connect(address)
         self._codec = codec
-        self._entrance = Entrance(
-            services.doorman, Origin(address, certified=certified), bearer, typing=codec.interactive
-        )
+        origin = Origin(address, certified=certified)
+        epoch, typing = services.archive.epoch, codec.interactive
+        self._entrance = Entrance(services.doorman, origin, bearer, epoch, typing=typing)
         self._phase = Phase.NEW
         # The unbroken run of nonces that came over this connection last.
         self._first_nonce = self._last_nonce = 0
@@ -148,8 +118,8 @@ class Session:
         self._member = Subscriber(secrets.token_hex(8), self, codec, outbox)
         hub = services.hub
         self._in_flight = InFlight(self.id, services.log, services.now, lambda: hub.draining)
-        self._expiry: asyncio.TimerHandle | None = None
-        self._deadline = self._hello_within(limits.HELLO_TIMEOUT)
+        self._deadlines = Deadlines()
+        self._deadlines.hello(limits.HELLO_TIMEOUT, self._hello_missing)
         self._hub.open(self._member)
 
     @property
@@ -197,7 +167,7 @@ class Session:
         """
         expected_back = not self.ended or (self.goodbye is not None and self.goodbye.reconnect)
         self._finish()
-        self._deadline.cancel()
+        self._deadlines.cancel()
         if self._catching_up is not None:
             self._catching_up.cancel()
             await asyncio.gather(self._catching_up, return_exceptions=True)
@@ -290,23 +260,18 @@ class Session:
         if self._phase is not Phase.NEW:
             raise InvalidCommand("you have said who you are already")
         self._phase = Phase.ENTERING
-        entering = await self._entrance.knock(hello, self._archive.epoch)
-        self._flood.login(self._meter, entering.name)
+        entering = await self._entrance.knock(hello)
+        if not self._entrance.transient:  # who has no id pays by its address alone
+            self._flood.claim(entering.name, self._entrance.client)
         if self.ended:
             return  # the client has gone while its password was looked at
         self._in_flight.client = self._entrance.client
-        async with self._hub.registry.claim(entering.name):
+        async with self._hub.registry.claim(entering.name, self._entrance.client):
             self._in_flight.append(ref, entering.name, entering.body)
             await self._in_flight.all_answered()
         if entering.expires is not None and self._phase is Phase.OPEN:
-            self._expire_at(entering.expires)
-
-    def _expire_at(self, expires: float) -> None:
-        """End the session when what it came with is no longer good."""
-        # A timer far off would overflow, and nobody is connected for so long.
-        seconds = min(expires - self._in_flight.now() / 1_000_000, _LONGEST_TIMER)
-        loop = asyncio.get_running_loop()
-        self._expiry = loop.call_later(max(0.0, seconds), self.end, REVOKED)
+            seconds = entering.expires - self._in_flight.now() / 1_000_000
+            self._deadlines.expiry(seconds, lambda: self.end(REVOKED))
 
     def _send(self, ref: int, send: Send) -> Awaitable[None] | None:
         return self._submit(ref, check_send(send, self._first_nonce))
@@ -316,47 +281,17 @@ class Session:
 
     async def _sign_up(self, ref: int, it: SignUp) -> None:
         self._flood.register(self._entrance.address)
-        hashed = await self._entrance.hash_to_register(it.password)
+        body = await self._entrance.registration(self._member.user, it.password)
         await self._in_flight.all_answered()
-        look = skeleton(self._member.user)
-        self._append(ref, Register(hashed, look, address=self._entrance.address))
+        self._append(ref, body)
 
     async def _change_password(self, ref: int, it: ChangePassword) -> None:
-        change = await self._entrance.change(self._member.user, it.old, it.new)
-        self._append(ref, SetPassword(*change))
+        self._append(ref, await self._entrance.change(self._member.user, it.old, it.new))
 
-    async def _who(self, ref: int, who: Who) -> None:
-        await self._in_flight.all_answered()
-        to = parse_room(who.to) if who.to else ""
-        users = self._hub.registry.users
-        found: list[tuple[str, Role | None]]
-        if to in ("", LOBBY):
-            names = sorted(name for name in users if name > who.after)[: limits.MAX_ROSTER + 1]
-            found = [(name, None) for name in names]
-        else:
-            found = [
-                *await self._archive.members(
-                    self._member.identity, to, after=who.after, limit=limits.MAX_ROSTER + 1
-                )
-            ]
-        members = tuple(Member(name, name in users, role) for name, role in found)
-        page = members[: limits.MAX_ROSTER]
-        self._put(Event(Roster(to, page, len(members) > len(page)), ref=ref))
-
-    async def _history(self, ref: int, history: History) -> None:
-        await self._in_flight.all_answered()
-        page = await self._archive.history(
-            self._member.identity,
-            parse_address(history.to),
-            # What is committed and not told yet comes by itself, a moment later.
-            before_seq=min(history.before_seq or self._hub.seq + 1, self._hub.seq + 1),
-            limit=min(history.limit or limits.MAX_HISTORY, limits.MAX_HISTORY),
-        )
-        self._put(Event(page, ref=ref))
-
-    async def _ping(self, ref: int, _ping: Ping) -> None:
-        await self._in_flight.all_answered()  # so that a Pong tells that all before it is done
-        self._put(Event(Pong(), ref=ref))
+    async def _inquire(self, ref: int, it: Inquiry) -> None:
+        await self._in_flight.all_answered()  # so that the answer, a Pong as well, has all of it
+        answer = await self._inquiries.answer(self._member.identity, it)
+        self._put(Event(answer, ref=ref))
 
     async def _quit(self, _ref: int, _quit: Quit) -> None:
         await self._in_flight.all_answered()
@@ -375,21 +310,12 @@ class Session:
         if self.ended:  # the connection went while its name was on the way
             self._hub.release(entry.session, entry.user, entry.client, hold=False)
             return
-        self._deadline.cancel()
+        self._deadlines.said_hello()
         self._phase = Phase.OPEN
+        self._flood.welcome(self._meter, entered.identity)
         self._hub.register(self._member, entered, entry)
         start = starting_point(self._entrance.hello, entered, self._archive.epoch)
-        welcome = Welcome(
-            user=entry.user,
-            session_id=self.id,
-            cursor=Cursor(self._archive.epoch, start.after),
-            resumed=start.resumed,
-            last_nonce=entered.last_nonce,
-            rooms=entered.rooms,
-            presence_limit=self._hub.presence_limit,
-            version=__version__,
-            token="" if entered.account else self._entrance.token,
-        )
+        welcome = self._entrance.welcome(entry, entered, start, self._hub.presence_limit)
         self._put(Event(welcome, ref=entry.ref))
         for gap in start.gaps:
             self._put(Event(gap))
@@ -397,16 +323,9 @@ class Session:
         if start.live:
             self._member.live = True
         else:
-            self._catching_up = asyncio.create_task(self._catch_up(start))
-
-    async def _catch_up(self, start: StartingPoint) -> None:
-        try:
-            await catch_up(start, self._member, self._hub, self._archive)
-        except SlowConsumer:
-            self.end(SLOW, drop=True)
-        except Exception:
-            _log.exception("catching up failed", session=self.id)
-            self.end(FAILED)
+            self._catching_up = asyncio.create_task(
+                catch_up(start, self._member, self._hub, self._archive)
+            )
 
     def _put(self, event: Event) -> None:
         if not self.outbox.put(self._codec.encode(event)):
@@ -432,8 +351,7 @@ class Session:
         """Ask somebody who types for the password; send everybody else away."""
         if self._entrance.may_try_again(refusal):
             self._phase = Phase.NEW
-            self._deadline.cancel()
-            self._deadline = self._hello_within(limits.PASSWORD_TIMEOUT)
+            self._deadlines.hello(limits.PASSWORD_TIMEOUT, self._hello_missing)
             self._put(Event(_error(refusal), ref=ref))
         else:
             banned = isinstance(refusal, Banned)
@@ -446,9 +364,6 @@ class Session:
         again = None if reason is GoodbyeReason.BANNED else refusal.retry_after
         self.end(Goodbye(reason, str(refusal), reconnect=again is not None, retry_after=again))
 
-    def _hello_within(self, seconds: float) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(seconds, self._hello_missing, seconds)
-
     def _hello_missing(self, seconds: float) -> None:
         if self._phase is Phase.NEW:
             refusal = HelloRequired(f"you have not said who you are within {seconds:.0f} seconds")
@@ -460,8 +375,7 @@ class Session:
         self._phase = Phase.ENDED
         self._member.live = False
         self._in_flight.close()
-        if self._expiry is not None:
-            self._expiry.cancel()
+        self._deadlines.cancel()
         self.outbox.close(last)
         if self.on_end is not None:
             self.on_end()
@@ -474,12 +388,8 @@ def _error(refusal: Refusal) -> Error:
 _BEGIN: dict[type, Callable[[Session, int, Any], Awaitable[None] | None]] = {
     Hello: Session._enter,  # noqa: SLF001
     Send: Session._send,  # noqa: SLF001
-    Join: Session._order,  # noqa: SLF001
-    Leave: Session._order,  # noqa: SLF001
-    Who: Session._who,  # noqa: SLF001
-    History: Session._history,  # noqa: SLF001
-    Ping: Session._ping,  # noqa: SLF001
-    Moderate: Session._order,  # noqa: SLF001
+    **dict.fromkeys(CHECKS, Session._order),  # noqa: SLF001
+    **dict.fromkeys(INQUIRIES, Session._inquire),  # noqa: SLF001
     SignUp: Session._sign_up,  # noqa: SLF001
     ChangePassword: Session._change_password,  # noqa: SLF001
     Quit: Session._quit,  # noqa: SLF001

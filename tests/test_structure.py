@@ -37,12 +37,16 @@ ALLOWED: Final = {
     "chat_service.loop_lag": "chat_service.logs",
     "chat_service.interpreter": "",
     "chat_service.node": "chat_service",
-    "chat_service.reception": "chat_service.session chat_service.flood chat_service.hub"
+    "chat_service.reception": "chat_service.services chat_service.session chat_service.hub"
     " chat_service.wire.port chat_service.logs",
-    "chat_service.session": "chat_service chat_service.auth chat_service.catch_up"
-    " chat_service.entrance chat_service.flood chat_service.hub chat_service.in_flight"
-    " chat_service.log.port chat_service.state.port chat_service.wire.port chat_service.logs",
-    "chat_service.entrance": "chat_service.auth",
+    "chat_service.session": "chat_service.auth chat_service.catch_up chat_service.deadlines"
+    " chat_service.entrance chat_service.hub chat_service.in_flight chat_service.inquiries"
+    " chat_service.services chat_service.wire.port chat_service.logs",
+    "chat_service.services": "chat_service.auth chat_service.flood chat_service.hub"
+    " chat_service.inquiries chat_service.log.port chat_service.state.port",
+    "chat_service.inquiries": "chat_service.hub chat_service.state.port",
+    "chat_service.entrance": "chat_service chat_service.auth chat_service.catch_up",
+    "chat_service.deadlines": "",
     "chat_service.in_flight": "chat_service.log.port",
     "chat_service.desk": "chat_service.hub chat_service.in_flight chat_service.log.port",
     "chat_service.accounts": "chat_service.auth chat_service.desk chat_service.flood"
@@ -70,8 +74,9 @@ ALLOWED: Final = {
     " prompt_toolkit structlog",
 }
 WITHOUT_CORE: Final = {
-    "chat_service", "chat_service.interpreter", "chat_service.logs", "chat_service.loop_lag",
-    "chat_service.settings_file", "chat_service.startup", "chat_service.tls", "chat_client",
+    "chat_service", "chat_service.deadlines", "chat_service.interpreter", "chat_service.logs",
+    "chat_service.loop_lag", "chat_service.settings_file", "chat_service.startup",
+    "chat_service.tls", "chat_client",
 }  # fmt: skip
 ANYTHING_BELOW: Final = {"chat_service.node"}
 

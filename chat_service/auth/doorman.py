@@ -6,7 +6,8 @@ is decided when the entry is applied, in its order.
 """
 
 import asyncio
-from typing import Literal, NamedTuple
+import hashlib
+from typing import Final, Literal, NamedTuple, Self
 
 from chat_service.auth.guessing import GuessLimiter
 from chat_service.auth.jwt import TokenVerifier
@@ -14,10 +15,18 @@ from chat_service.auth.passwords import Passwords
 from chat_service.auth.tokens import digest, is_session_token
 from chat_service.core.address import parse_name
 from chat_service.core.commands import ByPassword, ByToken, Proof, Secret, Vouched
-from chat_service.core.errors import PermissionDenied, Refusal, Unauthenticated
+from chat_service.core.errors import InvalidCommand, PermissionDenied, Refusal, Unauthenticated
+from chat_service.core.limits import MAX_CLIENT_ID_BYTES
+from chat_service.logs import get
 from chat_service.state.port import Directory
 
+_log = get("auth")
+
 AuthMode = Literal["open", "registered", "token"]
+
+
+CLIENT_BYTES: Final = 16
+"""The length of what stands for a client's secret id."""
 
 
 class Origin(NamedTuple):
@@ -30,6 +39,17 @@ class Origin(NamedTuple):
     address: str
     client: bytes = b""
     certified: str | None = None
+
+    def of_client(self, client_id: str) -> Self:
+        """Return where a client with this secret id, or with none, comes from.
+
+        Raises InvalidCommand.
+        """
+        if not client_id:
+            return self._replace(client=b"")
+        if len(secret := client_id.encode()) > MAX_CLIENT_ID_BYTES:
+            raise InvalidCommand(f"a client_id has at most {MAX_CLIENT_ID_BYTES} bytes")
+        return self._replace(client=hashlib.sha256(secret).digest()[:CLIENT_BYTES])
 
 
 class Credentials(NamedTuple):
@@ -106,12 +126,16 @@ class Doorman:
             await asyncio.sleep(attempt.wait)
             known = await self._directory.credentials(name)
             hashed = known.hash if known is not None else None
-            right = await self.passwords.verify(hashed, password)
-        except Refusal:  # who goes away meanwhile has had a try all the same
+            right = await self.passwords.verify(hashed, password, origin.address)
+        except Refusal:
             self._guesses.withdrawn(attempt)
+            raise
+        except BaseException:  # who goes away meanwhile has had a try all the same
+            self._guesses.failed(attempt)
             raise
         if known is None or not right:
             self._guesses.failed(attempt)
+            _log.info("sign-in failed", user=name, address=origin.address)
             raise Unauthenticated
         self._guesses.succeeded(attempt)
         return ByPassword(known.generation)

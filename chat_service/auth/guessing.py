@@ -9,15 +9,18 @@ Tries are counted in three ways, each with growing delays and forgiven with time
 
 An origin that has succeeded before is known: by its client where that has a secret, else by its
 address. It is counted for itself alone, so that neither a crowd of strangers nor a neighbour at the
-same address stands in the way of the owner's own client.
+same address stands in the way of the owner's own client. Whoever comes without a secret shares what
+the neighbours have failed.
 
-A try counts from the moment it is admitted, as if it had failed, and is given back when it has not:
-else a thousand at once would all be admitted before the first had failed. What is refused is not
-looked at and does not count. A success gives back itself and no failures of others, since whoever
-guesses may well have one account of their own.
+Only failures count, so many right passwords that come at once are not taken for guesses. What is
+under way is bounded, else a thousand at once would all be admitted before the first had failed: 3
+of one account from one origin and 16 of one address, less what has failed already, and a single one
+where the free failures are used up. What is refused is not looked at and does not count. A success
+forgives what that very client has failed, and nothing that may be another's: whoever guesses may
+have an account of their own, or share an address with somebody who knows the password.
 """
 
-import math
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -38,56 +41,68 @@ _REMEMBERED: Final = 65_536
 """Of each kind, how many are kept; those not seen for the longest are forgotten."""
 
 
+_SHORTLY: Final = 1.0
+"""Seconds after which to try again where too many tries are under way."""
+
+
 class _Patience(NamedTuple):
-    """So many failures are free; and of all, one is forgiven each time so many seconds pass."""
+    """So many failures are free; and of all, one is forgiven each time so many seconds pass.
+
+    `at_once` is how many tries may be under way, together with what has failed.
+    """
 
     free: int
     forgiven_each: float
+    at_once: int
 
 
-_OF_ORIGIN: Final = _Patience(3, LONGEST_DELAY)
-_OF_ADDRESS: Final = _Patience(10, 60.0)
-_OF_ACCOUNT: Final = _Patience(20, 60.0)
+_OF_ORIGIN: Final = _Patience(3, LONGEST_DELAY, 3)
+_OF_ADDRESS: Final = _Patience(10, 60.0, 16)
+_OF_ACCOUNT: Final = _Patience(20, 60.0, sys.maxsize)
 
 
 class _Tally:
-    """The recent failures of one origin, address or account, those under way included."""
+    """The recent failures of one origin, address or account, and how many tries are under way."""
 
-    __slots__ = ("_failed_at", "_failures", "_patience", "_since", "_until")
+    __slots__ = ("_failures", "_patience", "_since", "_under_way", "_until")
 
     def __init__(self, patience: _Patience, now: float) -> None:
         self._patience = patience
         self._failures = 0
+        self._under_way = 0
         self._since = now
-        self._failed_at = -math.inf
-        self._until = -math.inf
+        self._until = now
 
-    def refused_for(self, now: float) -> float:
-        """Return for how many seconds no try is admitted; 0.0 if one is."""
-        return max(0.0, self._until - now)
+    def check(self, now: float, whose: str) -> None:
+        """Raise RateLimited where no further try is admitted now."""
+        if self._until > now:
+            raise _refusal("wrong passwords", whose, self._until - now)
+        if self._under_way >= self._at_once(now):
+            raise _refusal("passwords at once", whose, _SHORTLY)
 
     def wait(self, now: float) -> float:
         """Return by how many seconds a try is to be delayed."""
         return min(LONGEST_WAIT, _FIRST_WAIT * self._growth(now))
 
-    def count(self, now: float) -> None:
-        """Count a try as if it had failed."""
+    def begin(self) -> None:
+        """Take note of a try that is under way."""
+        self._under_way += 1
+
+    def end(self) -> None:
+        """Take note that a try is no longer under way."""
+        self._under_way -= 1
+
+    def fail(self, now: float) -> None:
+        """Count a failure: the delay begins here."""
         self._forgive(now)
         self._failures = min(self._failures + 1, self._patience.free + _MOST_DOUBLINGS)
-        self._until = now + self._delay(now)
+        self._until = now + min(LONGEST_DELAY, self._growth(now))
 
-    def confirm(self, now: float) -> None:
-        """Let a counted try have failed now: the delay begins here."""
-        self._failed_at = now
-        self._until = now + self._delay(now)
-
-    def give_back(self, now: float) -> None:
-        """Take back a counted try: what is left is the delay since the last one that failed."""
-        self._failures = max(0, self._failures - 1)
-        self._until = min(self._until, self._failed_at + self._delay(now))
-
-    def _delay(self, now: float) -> float:
-        return min(LONGEST_DELAY, self._growth(now))
+    def _at_once(self, now: float) -> int:
+        self._forgive(now)
+        if self._failures < self._patience.free:
+            return self._patience.at_once - self._failures
+        return 1
 
     def _growth(self, now: float) -> float:
         """Return 1, 2, 4 … for each failure from the last free one on, 0 before."""
@@ -127,6 +142,11 @@ class _Origin(NamedTuple):
     account: str
     place: bytes | str
 
+    @property
+    def is_client(self) -> bool:
+        """Whether it is one client alone, and not whoever shares an address."""
+        return isinstance(self.place, bytes)
+
 
 class Attempt(NamedTuple):
     """A try that was admitted, and has to be reported as failed, succeeded or withdrawn."""
@@ -150,7 +170,7 @@ class GuessLimiter:
         self._known: OrderedDict[_Origin, None] = OrderedDict()
 
     def admit(self, account: str, address: str, client: bytes) -> Attempt:
-        """Count a try before its password is looked at; raises RateLimited.
+        """Let a password be looked at, which is under way from now on; raises RateLimited.
 
         `account` is a name in its normal form, whether or not anybody has it; `address` as
         `parse_origin` returns it; `client` the digest of the client's secret, or b"" without one.
@@ -161,23 +181,25 @@ class GuessLimiter:
         known = next(filter(self._is_known, origins), None)
         origin = known or _Origin(account, network)
         own = self._of_origin.of(origin, now)
-        _refuse(own.refused_for(now), "too many wrong passwords")
+        own.check(now, "")
         others = () if known else self._shared(account, network, now)
         wait = others[-1].wait(now) if others else 0.0
         for tally in (own, *others):
-            tally.count(now)
+            tally.begin()
         return Attempt(wait, origin, origins, (own, *others))
 
     def failed(self, attempt: Attempt) -> None:
         """Take note that the password was wrong."""
         now = self._clock()
         for tally in attempt.tallies:
-            tally.confirm(now)
+            tally.end()
+            tally.fail(now)
 
     def succeeded(self, attempt: Attempt) -> None:
         """Take note that the password was right."""
         self.withdrawn(attempt)
-        self._of_origin.forget(attempt.origin)
+        if attempt.origin.is_client:
+            self._of_origin.forget(attempt.origin)
         for origin in attempt.known_from_now:
             self._known[origin] = None
             self._known.move_to_end(origin)
@@ -186,19 +208,17 @@ class GuessLimiter:
 
     def withdrawn(self, attempt: Attempt) -> None:
         """Take note that the password was not looked at."""
-        now = self._clock()
         for tally in attempt.tallies:
-            tally.give_back(now)
+            tally.end()
 
     def _is_known(self, origin: _Origin) -> bool:
         return origin in self._known
 
     def _shared(self, account: str, network: str, now: float) -> tuple[_Tally, _Tally]:
         of_address = self._of_address.of(network, now)
-        _refuse(of_address.refused_for(now), "too many wrong passwords from your address")
+        of_address.check(now, " from your address")
         return of_address, self._of_account.of(account, now)
 
 
-def _refuse(seconds: float, why: str) -> None:
-    if seconds > 0.0:
-        raise RateLimited(f"{why}: try again later", retry_after=seconds)
+def _refusal(what: str, whose: str, seconds: float) -> RateLimited:
+    return RateLimited(f"too many {what}{whose}: try again later", retry_after=seconds)

@@ -72,14 +72,14 @@ class StoppedServer:
     async def add(self, user: str, password: Secret, *, admin: bool) -> str:
         """Make an account; a guest who had the name is not waited for any longer."""
         name = parse_name(user)
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash(password, "")
         await self._let_go(name)
         await self._submit(Register(hashed, skeleton(name), admin=admin, by=CONSOLE), name)
         return name
 
     async def set_password(self, user: str, password: Secret) -> None:
         """Set an account's password."""
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash(password, "")
         await self._submit(UpdateAccount(parse_name(user), None, hash=hashed))
 
     async def set_admin(self, user: str, *, admin: bool) -> None:

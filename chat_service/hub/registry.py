@@ -2,8 +2,10 @@
 
 One owner and one loop: reads and plain updates need no lock, since nothing else runs meanwhile.
 What spans an `await` does: a session claims its name by an entry in the log and is in the map only
-once that entry was applied. `claim` holds the name's lock over that time, so that of two sessions
-that want one name the second finds the first in the map, or gone from it.
+once that entry was applied. `claim` holds a lock over that time, so that of two sessions of one
+client the second finds the first in the map, or gone from it. The lock is that client's alone: of
+two clients that want one name the order of the log decides, and who only says the name of another
+does not stand in that one's way.
 """
 
 import asyncio
@@ -54,7 +56,7 @@ class Registry:
         self._open: dict[str, Subscriber] = {}
         self._users: dict[str, set[Subscriber]] = {}
         self._identities: dict[int, set[Subscriber]] = {}
-        self._locks: dict[str, tuple[asyncio.Lock, list[None]]] = {}
+        self._locks: dict[tuple[str, bytes], tuple[asyncio.Lock, list[None]]] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -81,9 +83,10 @@ class Registry:
         return self._identities.get(identity, ())
 
     @asynccontextmanager
-    async def claim(self, user: str) -> AsyncIterator[None]:
-        """Hold a name's lock; locks exist only while somebody holds or awaits them."""
-        lock, holders = self._locks.setdefault(user, (asyncio.Lock(), []))
+    async def claim(self, user: str, client: bytes) -> AsyncIterator[None]:
+        """Hold a client's lock on a name; locks exist only while somebody holds or awaits them."""
+        key = user, client
+        lock, holders = self._locks.setdefault(key, (asyncio.Lock(), []))
         holders.append(None)
         try:
             async with lock:
@@ -91,7 +94,7 @@ class Registry:
         finally:
             holders.pop()
             if not holders:
-                del self._locks[user]
+                del self._locks[key]
 
     def open(self, subscriber: Subscriber) -> None:
         """Take in a session that has yet to say who it is."""

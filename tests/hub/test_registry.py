@@ -7,6 +7,8 @@ import pytest
 from chat_service.hub.registry import Registry, Subscriber
 from tests.hub.members import Member
 
+OWN = b"digest of the client's id"
+
 
 def subscriber(id_: str, user: str, identity: int) -> Subscriber:
     it = Member(id_).subscriber
@@ -45,12 +47,12 @@ def test_nothing_is_left_of_sessions_that_are_removed() -> None:
     assert (len(registry), registry._users, registry._identities) == (0, {}, {})
 
 
-async def test_of_two_claims_on_one_name_the_second_waits_for_the_first() -> None:
+async def test_of_two_claims_of_one_client_on_a_name_the_second_waits_for_the_first() -> None:
     registry = Registry()
     order: list[str] = []
 
     async def claim(who: str, go: asyncio.Event) -> None:
-        async with registry.claim("ann"):
+        async with registry.claim("ann", OWN):
             order.append(f"{who} in")
             await go.wait()
             order.append(f"{who} out")
@@ -68,7 +70,14 @@ async def test_of_two_claims_on_one_name_the_second_waits_for_the_first() -> Non
 
 async def test_claims_on_two_names_do_not_wait_for_each_other() -> None:
     registry = Registry()
-    async with asyncio.timeout(1), registry.claim("ann"), registry.claim("bob"):
+    async with asyncio.timeout(1), registry.claim("ann", OWN), registry.claim("bob", OWN):
+        assert len(registry._locks) == 2
+
+
+async def test_other_clients_claims_on_a_name_do_not_stand_in_the_way() -> None:
+    registry = Registry()
+    stranger = registry.claim("ann", b"digest of another's")
+    async with asyncio.timeout(1), stranger, registry.claim("ann", OWN):
         assert len(registry._locks) == 2
 
 
@@ -76,7 +85,7 @@ async def test_no_lock_is_left_when_nobody_holds_or_awaits_it() -> None:
     registry = Registry()
 
     async def claim() -> None:
-        async with registry.claim("ann"):
+        async with registry.claim("ann", OWN):
             await asyncio.sleep(0)
 
     async with asyncio.TaskGroup() as group:
@@ -89,8 +98,8 @@ async def test_a_claim_that_fails_or_is_given_up_lets_go_of_its_lock() -> None:
     registry = Registry()
 
     async def fail() -> None:
-        async with registry.claim("ann"):
-            waiting = asyncio.create_task(registry.claim("ann").__aenter__())
+        async with registry.claim("ann", OWN):
+            waiting = asyncio.create_task(registry.claim("ann", OWN).__aenter__())
             await settle()
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
@@ -107,7 +116,7 @@ async def test_a_lock_is_not_forgotten_while_another_still_waits_for_it() -> Non
 
     async def claim() -> None:
         nonlocal inside
-        async with registry.claim("ann"):
+        async with registry.claim("ann", OWN):
             inside += 1
             assert inside == 1
             await asyncio.sleep(0)

@@ -180,68 +180,6 @@ async def test_a_label_is_short_and_printable(node: Node, call: Call) -> None:
         assert (await failure(call(node, request))).code is STATUS.INVALID_ARGUMENT
 
 
-# --- Login ---
-
-
-async def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(
-    node: Node, call: Call
-) -> None:
-    await make_account(node, "bob")
-    wrong = await failure(call(node, LoginRequest(user="bob", password=OTHER_PASSWORD)))
-    unknown = await failure(call(node, LoginRequest(user="nobody", password=OTHER_PASSWORD)))
-    assert wrong == unknown
-    assert (wrong.code, wrong.words) == (STATUS.UNAUTHENTICATED, "wrong name or password")
-
-
-async def test_a_stream_gets_the_same_answer_for_both_as_well(
-    node: Node, open_stream: OpenStream
-) -> None:
-    await make_account(node, "bob")
-    told = []
-    for name in ("bob", "nobody"):
-        stream = open_stream(node)
-        reply = await stream.hello(name, password=OTHER_PASSWORD)
-        assert await stream.ended() is STATUS.UNAUTHENTICATED
-        told.append((reply.error, stream.events[-1].goodbye, stream.details))
-    assert told[0] == told[1]
-
-
-async def test_guessing_is_slowed_down_and_does_not_lock_the_owner_out(
-    node: Node, call: Call, enter: Enter, open_stream: OpenStream
-) -> None:
-    await make_account(node, "bob")
-    await (await enter(node, "bob", "bob's own", password=PASSWORD)).leave()
-    for _ in range(3):
-        guess = LoginRequest(user="bob", password=OTHER_PASSWORD)
-        assert (await failure(call(node, guess))).code is STATUS.UNAUTHENTICATED
-    refused = await failure(call(node, LoginRequest(user="bob", password=PASSWORD)))
-    assert (refused.code, refused.reason) == (STATUS.RESOURCE_EXHAUSTED, "RATE_LIMITED")
-    assert refused.retry_after
-    assert 0 < refused.retry_after <= 1
-    stranger = open_stream(node)
-    reply = await stranger.hello("bob", "not bob's", password=PASSWORD)
-    assert reply.error.code == events_pb2.ERROR_CODE_RATE_LIMITED
-    await enter(node, "bob", "bob's own", password=PASSWORD)
-
-
-async def test_guesses_at_an_unknown_name_are_slowed_down_alike(node: Node, call: Call) -> None:
-    await make_account(node, "bob")
-    told: list[list[tuple[object, ...]]] = []
-    for name in ("bob", "nobody"):
-        guess = LoginRequest(user=name, password=OTHER_PASSWORD)
-        told.append([(await failure(call(node, guess)))[:3] for _ in range(4)])
-    assert told[0] == told[1]
-    assert [reason for _, reason, _ in told[0]] == [*["UNAUTHENTICATED"] * 3, "RATE_LIMITED"]
-
-
-async def test_the_right_password_is_taken_however_its_accents_are_composed(
-    node: Node, call: Call
-) -> None:
-    one, two = "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "cafe\N{COMBINING ACUTE ACCENT}"
-    await call(node, RegisterRequest(user="bob", password=f"{one} au lait"))
-    await call(node, LoginRequest(user="bob", password=f"{two} au lait"))
-
-
 # --- Logout, RevokeSession, ListSessions ---
 
 

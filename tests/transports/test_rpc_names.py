@@ -1,13 +1,18 @@
 """Whose a name is: takeover, the hold after a lost connection, and what is kept from the next."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import grpc
 import pytest
 
 from chat.v1 import commands_pb2, events_pb2
+from chat_service.core.commands import Entry
+from chat_service.core.outcome import Applied
+from chat_service.log.embedded import EmbeddedLog
 from chat_service.node import Node
+from chat_service.state.store import Store
+from tests.accounts import make_account
 from tests.transports.conftest import GRACE, HOLD, Enter, OpenStream
 from tests.transports.stream import Stream
 from tests.waiting import until
@@ -35,6 +40,34 @@ async def test_a_client_without_an_id_is_nobody_elses_equal(
     await enter(node, "ann")
     reply = await open_stream(node).hello("ann")
     assert reply.error.code == events_pb2.ERROR_CODE_NAME_TAKEN
+
+
+async def test_strangers_who_say_a_name_do_not_make_its_owner_wait_for_the_answers_to_them(
+    node: Node, open_stream: OpenStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await make_account(node, "bob")
+    appended: list[Entry] = []
+    append, apply, go = EmbeddedLog.append, Store.apply, asyncio.Event()
+
+    def noted(self: EmbeddedLog, entry: Entry) -> None:
+        appended.append(entry)
+        append(self, entry)
+
+    async def later(self: Store, entries: Sequence[Entry]) -> list[Applied]:
+        await go.wait()
+        return await apply(self, entries)
+
+    monkeypatch.setattr(EmbeddedLog, "append", noted)
+    monkeypatch.setattr(Store, "apply", later)
+    strangers = [
+        asyncio.create_task(open_stream(node).hello("bob", f"stranger {it}", token="cst_forged"))
+        for it in range(20)
+    ]
+    bob = asyncio.create_task(open_stream(node).enter("bob", "bob's own", token=token))
+    await until(lambda: len(appended) == 21, what="all to be under way, not one behind another")
+    go.set()
+    assert {(await it).error.code for it in strangers} == {events_pb2.ERROR_CODE_UNAUTHENTICATED}
+    assert (await bob).welcome.user == "bob"
 
 
 async def test_of_many_who_want_one_name_at_once_one_gets_it(

@@ -11,6 +11,7 @@ import pytest
 
 from chat.v1 import events_pb2
 from chat.v1.accounts_pb2 import ListSessionsRequest, LoginRequest, RegisterRequest
+from chat_service.auth.jwt import LEEWAY
 from chat_service.node import Node
 from tests.accounts import PASSWORD, Call, failure, make_account
 from tests.auth.issuer import P256, RSA, SECRET, jwk, pem, sign, write, write_key_set
@@ -94,6 +95,19 @@ async def test_a_stream_ends_with_its_token(
     await goes.sent_away(STATUS.UNAUTHENTICATED, events_pb2.GOODBYE_REASON_REVOKED)
     for stream in (stays, typed, guest, other):
         await stream.ping()
+
+
+async def test_a_stream_outlasts_the_longest_timer_and_ends_with_its_token(
+    start_node: StartNode, enter: Enter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat_service.deadlines._LONGEST", 0.01)
+    settings, signed = with_secret(tmp_path)
+    node = await start_node(auth="token", **settings)
+    stays = await enter(node, "ann", token=signed(sub="ann"))
+    # A signed token is good for a little longer than it says, since clocks differ.
+    goes = await enter(node, "", token=signed(exp=int(time.time()) - LEEWAY + 2))
+    await goes.sent_away(STATUS.UNAUTHENTICATED, events_pb2.GOODBYE_REASON_REVOKED)
+    await stays.ping()
 
 
 # --- tokens of guests ---
