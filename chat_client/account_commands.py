@@ -15,6 +15,7 @@ from chat_client import passwords
 from chat_client.accounts import Accounts
 from chat_client.errors import AccountError
 from chat_client.failure import Failure
+from chat_client.identity import client_id_for_calls
 from chat_client.place import FILE, Place, at_place
 from chat_client.render import one_line
 
@@ -105,7 +106,12 @@ def _call(
     place: Place, do: Callable[[Accounts], Awaitable[_Result]], token: str | None = None
 ) -> _Result:
     async def call() -> _Result:
-        async with Accounts(place.server, token=token, credentials=place.credentials) as accounts:
+        async with Accounts(
+            place.server,
+            token=token,
+            client_id=client_id_for_calls(place.server, place.user),
+            credentials=place.credentials,
+        ) as accounts:
             return await do(accounts)
 
     return asyncio.run(call())

@@ -25,8 +25,10 @@ class Accounts:
 
     `register` and `login` sign this object in: what follows is done as that account. `token`: a
     session token from before, to begin with; for `register`, a guest's `chat.welcome.token`, with
-    which the guest's rooms and conversations become the account's. `credentials`: as for
-    ChatClient. `timeout`: seconds that a call may take.
+    which the guest's rooms and conversations become the account's. `client_id`: as for ChatClient;
+    with the one by which the account has signed in before, wrong passwords of others at the same
+    address hold nobody up. `credentials`: as for ChatClient. `timeout`: seconds that a call may
+    take.
 
     Each call raises AccountError if the server says no (UNAUTHENTICATED for a wrong name, password
     or token, NAME_TAKEN, RATE_LIMITED with `retry_after` for too many tries), or Unavailable.
@@ -37,12 +39,14 @@ class Accounts:
         server: str,
         *,
         token: str | None = None,
+        client_id: str = "",
         credentials: grpc.ChannelCredentials | None = None,
         timeout: float = TIMEOUT,
     ) -> None:
         self._server = server
         self._secure = credentials is not None
         self._token = token
+        self._client_id = client_id
         self._timeout = timeout
         self._channel = open_channel(server, credentials)
         self._stub: Any = accounts_pb2_grpc.AccountsStub(self._channel)
@@ -56,7 +60,9 @@ class Accounts:
 
     async def login(self, user: str, password: str, label: str = "") -> accounts_pb2.SessionToken:
         """Sign in. `label`: what `list_sessions` calls this sign-in."""
-        request = accounts_pb2.LoginRequest(user=user, password=password, label=label)
+        request = accounts_pb2.LoginRequest(
+            user=user, password=password, label=label, client_id=self._client_id
+        )
         return self._signed_in(await self._ask(self._stub.Login, request))
 
     async def logout(self) -> None:
@@ -66,7 +72,9 @@ class Accounts:
 
     async def change_password(self, old: str, new: str) -> None:
         """Set another password; every token but this one becomes worthless."""
-        request = accounts_pb2.ChangePasswordRequest(old_password=old, new_password=new)
+        request = accounts_pb2.ChangePasswordRequest(
+            old_password=old, new_password=new, client_id=self._client_id
+        )
         await self._ask(self._stub.ChangePassword, request)
 
     async def list_sessions(self) -> list[accounts_pb2.SignIn]:

@@ -49,6 +49,23 @@ def kept_client_id(server: str, user: str) -> Iterator[str]:
         os.close(lock)
 
 
+def client_id_for_calls(server: str, user: str) -> str:
+    """Return the client_id of a user at a server, whether or not another process holds it.
+
+    A call takes over from nobody. It is a fresh one where nothing can be kept.
+    """
+    try:
+        file = _open(server, user)
+    except OSError:
+        return fresh_client_id()
+    try:
+        return _kept(file) or _held(file)
+    except OSError:
+        return fresh_client_id()
+    finally:
+        os.close(file)
+
+
 def _open(server: str, user: str) -> int:
     key = hashlib.sha256(f"{server}\n{user.casefold()}".encode()).hexdigest()[:32]
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -60,11 +77,17 @@ def _held(lock: int) -> str:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.fchmod(lock, 0o600)
-        kept = os.pread(lock, 64, 0)
-        if not _ID.fullmatch(kept):  # new, or cut short by a crash
-            kept = fresh_client_id().encode()
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, kept, 0)
+        if kept := _kept(lock):
+            return kept
+        made = fresh_client_id()
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, made.encode(), 0)
     except OSError:
         return fresh_client_id()
-    return kept.decode()
+    return made
+
+
+def _kept(file: int) -> str:
+    """Return the id in an open file; "" if it is new, or was cut short by a crash."""
+    kept = os.pread(file, 64, 0)
+    return kept.decode() if _ID.fullmatch(kept) else ""

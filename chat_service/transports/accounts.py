@@ -38,7 +38,10 @@ class AccountsService(Door):
     ) -> accounts_pb2.LoginResponse:
         """Exchange a name and password for a session token."""
         given = await self._accounts.login(
-            request.user, Secret(request.password), request.label, who.origin
+            request.user,
+            Secret(request.password),
+            request.label,
+            who.origin.of_client(request.client_id),
         )
         return accounts_pb2.LoginResponse(session=_session(given))
 
@@ -57,7 +60,8 @@ class AccountsService(Door):
         """Set another password."""
         caller = await self._accounts.caller(who.bearer, who.origin)
         old, new = Secret(request.old_password), Secret(request.new_password)
-        await self._accounts.change_password(caller, old, new, who.origin)
+        origin = who.origin.of_client(request.client_id)
+        await self._accounts.change_password(caller, old, new, origin)
         return accounts_pb2.ChangePasswordResponse()
 
     @answers

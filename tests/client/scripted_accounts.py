@@ -27,6 +27,7 @@ class ScriptedAccounts:
         self.tokens: dict[str, str] = {}
         self.labels: dict[str, str] = {}
         self.bearers: list[str] = []
+        self.client_ids: list[str] = []
 
     async def Register(self, request: Any, context: Any) -> Any:
         self._bearer(context)
@@ -36,6 +37,7 @@ class ScriptedAccounts:
         return accounts_pb2.RegisterResponse(session=self._sign_in(request))
 
     async def Login(self, request: Any, context: Any) -> Any:
+        self.client_ids.append(request.client_id)
         if self.passwords.get(request.user) != request.password:
             await _wrong(context)
         return accounts_pb2.LoginResponse(session=self._sign_in(request))
@@ -46,6 +48,7 @@ class ScriptedAccounts:
         return accounts_pb2.LogoutResponse()
 
     async def ChangePassword(self, request: Any, context: Any) -> Any:
+        self.client_ids.append(request.client_id)
         user = await self._user(context)
         if self.passwords[user] != request.old_password:
             await _wrong(context)

@@ -26,6 +26,17 @@ async def test_registering_signs_in_and_later_calls_are_made_as_the_account() ->
     assert desk.passwords == {"bob": "battery staple"}
 
 
+async def test_passwords_are_sent_along_with_the_clients_secret() -> None:
+    desk = ScriptedAccounts(bob="correct horse")
+    async with (
+        serving(accounts=desk) as server,
+        Accounts(server.address, client_id="bob's own") as accounts,
+    ):
+        await accounts.login("bob", "correct horse")
+        await accounts.change_password("correct horse", "battery staple")
+    assert desk.client_ids == ["bob's own", "bob's own"]
+
+
 async def test_a_guest_takes_what_is_theirs_along() -> None:
     desk = ScriptedAccounts()
     async with (

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from chat_client.identity import kept_client_id
+from chat_client.identity import client_id_for_calls, kept_client_id
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,12 @@ def test_while_it_is_held_others_get_fresh_ones() -> None:
     assert kept() == first
 
 
+def test_calls_share_it_with_who_holds_it() -> None:
+    made = client_id_for_calls("here:1", "bob")
+    with kept_client_id("here:1", "bob") as held:
+        assert {client_id_for_calls("here:1", "bob"), made} == {held}
+
+
 def test_what_is_no_id_is_replaced(state: Path) -> None:
     kept()
     (file,) = state.rglob("*.id")
@@ -59,6 +65,7 @@ def test_where_nothing_can_be_kept_it_is_fresh(
     (state / "file").touch()
     monkeypatch.setenv("XDG_STATE_HOME", str(state / "file"))
     assert len({kept(), kept()}) == 2
+    assert client_id_for_calls("here:1", "bob") != client_id_for_calls("here:1", "bob")
 
 
 def test_a_planted_link_is_not_followed(state: Path) -> None:

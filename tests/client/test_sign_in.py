@@ -8,6 +8,7 @@ import pytest
 
 from chat.v1 import events_pb2
 from chat_client.cli import main
+from chat_client.identity import client_id_for_calls
 from chat_client.token_store import TokenStore
 
 from .person import Open
@@ -188,6 +189,7 @@ async def test_who_has_signed_in_is_known_the_next_time(
         assert told.startswith("* bob is signed in until 2033-05-18 ")
         (token,) = desk.tokens
         assert kept(server.address) == token
+        assert desk.client_ids == [client_id_for_calls(server.address, "bob")]
         assert next(iter(desk.labels.values())).startswith("chat-client on ")
         status, printed, err = await start(server.address, "bob", "--json").ended("hi\n")
     assert (status, err) == (0, "")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63hat/v1/accounts.proto\x12\x07\x63hat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"[\n\x0cSessionToken\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x0fRegisterRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\":\n\x10RegisterResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.chat.v1.SessionToken\"=\n\x0cLoginRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\"7\n\rLoginResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.chat.v1.SessionToken\"\x0f\n\rLogoutRequest\"\x10\n\x0eLogoutResponse\"C\n\x15\x43hangePasswordRequest\x12\x14\n\x0cold_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x18\n\x16\x43hangePasswordResponse\"\x15\n\x13ListSessionsRequest\"9\n\x14ListSessionsResponse\x12!\n\x08sessions\x18\x01 \x03(\x0b\x32\x0f.chat.v1.SignIn\"\xa5\x01\n\x06SignIn\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63urrent\x18\x05 \x01(\x08\x12\x0f\n\x07streams\x18\x06 \x01(\r\"\"\n\x14RevokeSessionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x17\n\x15RevokeSessionResponse2\xae\x03\n\x08\x41\x63\x63ounts\x12?\n\x08Register\x12\x18.chat.v1.RegisterRequest\x1a\x19.chat.v1.RegisterResponse\x12\x36\n\x05Login\x12\x15.chat.v1.LoginRequest\x1a\x16.chat.v1.LoginResponse\x12\x39\n\x06Logout\x12\x16.chat.v1.LogoutRequest\x1a\x17.chat.v1.LogoutResponse\x12Q\n\x0e\x43hangePassword\x12\x1e.chat.v1.ChangePasswordRequest\x1a\x1f.chat.v1.ChangePasswordResponse\x12K\n\x0cListSessions\x12\x1c.chat.v1.ListSessionsRequest\x1a\x1d.chat.v1.ListSessionsResponse\x12N\n\rRevokeSession\x12\x1d.chat.v1.RevokeSessionRequest\x1a\x1e.chat.v1.RevokeSessionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63hat/v1/accounts.proto\x12\x07\x63hat.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"[\n\x0cSessionToken\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12.\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x0fRegisterRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\":\n\x10RegisterResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.chat.v1.SessionToken\"P\n\x0cLoginRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x11\n\tclient_id\x18\x04 \x01(\t\"7\n\rLoginResponse\x12&\n\x07session\x18\x01 \x01(\x0b\x32\x15.chat.v1.SessionToken\"\x0f\n\rLogoutRequest\"\x10\n\x0eLogoutResponse\"V\n\x15\x43hangePasswordRequest\x12\x14\n\x0cold_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\x12\x11\n\tclient_id\x18\x03 \x01(\t\"\x18\n\x16\x43hangePasswordResponse\"\x15\n\x13ListSessionsRequest\"9\n\x14ListSessionsResponse\x12!\n\x08sessions\x18\x01 \x03(\x0b\x32\x0f.chat.v1.SignIn\"\xa5\x01\n\x06SignIn\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x63urrent\x18\x05 \x01(\x08\x12\x0f\n\x07streams\x18\x06 \x01(\r\"\"\n\x14RevokeSessionRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x17\n\x15RevokeSessionResponse2\xae\x03\n\x08\x41\x63\x63ounts\x12?\n\x08Register\x12\x18.chat.v1.RegisterRequest\x1a\x19.chat.v1.RegisterResponse\x12\x36\n\x05Login\x12\x15.chat.v1.LoginRequest\x1a\x16.chat.v1.LoginResponse\x12\x39\n\x06Logout\x12\x16.chat.v1.LogoutRequest\x1a\x17.chat.v1.LogoutResponse\x12Q\n\x0e\x43hangePassword\x12\x1e.chat.v1.ChangePasswordRequest\x1a\x1f.chat.v1.ChangePasswordResponse\x12K\n\x0cListSessions\x12\x1c.chat.v1.ListSessionsRequest\x1a\x1d.chat.v1.ListSessionsResponse\x12N\n\rRevokeSession\x12\x1d.chat.v1.RevokeSessionRequest\x1a\x1e.chat.v1.RevokeSessionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,27 +39,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERRESPONSE']._serialized_start=227
   _globals['_REGISTERRESPONSE']._serialized_end=285
   _globals['_LOGINREQUEST']._serialized_start=287
-  _globals['_LOGINREQUEST']._serialized_end=348
-  _globals['_LOGINRESPONSE']._serialized_start=350
-  _globals['_LOGINRESPONSE']._serialized_end=405
-  _globals['_LOGOUTREQUEST']._serialized_start=407
-  _globals['_LOGOUTREQUEST']._serialized_end=422
-  _globals['_LOGOUTRESPONSE']._serialized_start=424
-  _globals['_LOGOUTRESPONSE']._serialized_end=440
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=442
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=509
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=511
-  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=535
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=537
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=558
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=560
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=617
-  _globals['_SIGNIN']._serialized_start=620
-  _globals['_SIGNIN']._serialized_end=785
-  _globals['_REVOKESESSIONREQUEST']._serialized_start=787
-  _globals['_REVOKESESSIONREQUEST']._serialized_end=821
-  _globals['_REVOKESESSIONRESPONSE']._serialized_start=823
-  _globals['_REVOKESESSIONRESPONSE']._serialized_end=846
-  _globals['_ACCOUNTS']._serialized_start=849
-  _globals['_ACCOUNTS']._serialized_end=1279
+  _globals['_LOGINREQUEST']._serialized_end=367
+  _globals['_LOGINRESPONSE']._serialized_start=369
+  _globals['_LOGINRESPONSE']._serialized_end=424
+  _globals['_LOGOUTREQUEST']._serialized_start=426
+  _globals['_LOGOUTREQUEST']._serialized_end=441
+  _globals['_LOGOUTRESPONSE']._serialized_start=443
+  _globals['_LOGOUTRESPONSE']._serialized_end=459
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=461
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=547
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_start=549
+  _globals['_CHANGEPASSWORDRESPONSE']._serialized_end=573
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=575
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=596
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=598
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=655
+  _globals['_SIGNIN']._serialized_start=658
+  _globals['_SIGNIN']._serialized_end=823
+  _globals['_REVOKESESSIONREQUEST']._serialized_start=825
+  _globals['_REVOKESESSIONREQUEST']._serialized_end=859
+  _globals['_REVOKESESSIONRESPONSE']._serialized_start=861
+  _globals['_REVOKESESSIONRESPONSE']._serialized_end=884
+  _globals['_ACCOUNTS']._serialized_start=887
+  _globals['_ACCOUNTS']._serialized_end=1317
 # @@protoc_insertion_point(module_scope)

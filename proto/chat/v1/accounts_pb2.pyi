@@ -36,14 +36,16 @@ class RegisterResponse(_message.Message):
     def __init__(self, session: _Optional[_Union[SessionToken, _Mapping]] = ...) -> None: ...
 
 class LoginRequest(_message.Message):
-    __slots__ = ("user", "password", "label")
+    __slots__ = ("user", "password", "label", "client_id")
     USER_FIELD_NUMBER: _ClassVar[int]
     PASSWORD_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     user: str
     password: str
     label: str
-    def __init__(self, user: _Optional[str] = ..., password: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
+    client_id: str
+    def __init__(self, user: _Optional[str] = ..., password: _Optional[str] = ..., label: _Optional[str] = ..., client_id: _Optional[str] = ...) -> None: ...
 
 class LoginResponse(_message.Message):
     __slots__ = ("session",)
@@ -60,12 +62,14 @@ class LogoutResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class ChangePasswordRequest(_message.Message):
-    __slots__ = ("old_password", "new_password")
+    __slots__ = ("old_password", "new_password", "client_id")
     OLD_PASSWORD_FIELD_NUMBER: _ClassVar[int]
     NEW_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ID_FIELD_NUMBER: _ClassVar[int]
     old_password: str
     new_password: str
-    def __init__(self, old_password: _Optional[str] = ..., new_password: _Optional[str] = ...) -> None: ...
+    client_id: str
+    def __init__(self, old_password: _Optional[str] = ..., new_password: _Optional[str] = ..., client_id: _Optional[str] = ...) -> None: ...
 
 class ChangePasswordResponse(_message.Message):
     __slots__ = ()
