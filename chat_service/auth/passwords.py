@@ -67,7 +67,7 @@ class Passwords:
         self._nobodys = _hash_of_nothing(self._hasher)
         self._threads = ThreadPoolExecutor(CONCURRENT, thread_name_prefix="password")
         self._turns: Turns[_Hash] = Turns()
-        self._computed = 0
+        self._running = 0
         self._under_way = 0
         self._places: Counter[str] = Counter()
         self._closed = False
@@ -138,14 +138,14 @@ class Passwords:
 
     def _compute(self) -> None:
         """Begin with whatever is next, as long as there are threads for it."""
-        while self._turns and self._computed < CONCURRENT:
+        while self._turns and self._running < CONCURRENT:
             hash_ = self._turns.next()
-            self._computed += 1
+            self._running += 1
             computing = asyncio.wrap_future(self._threads.submit(hash_.work))
-            computing.add_done_callback(partial(self._computed_one, hash_))
+            computing.add_done_callback(partial(self._finished, hash_))
 
-    def _computed_one(self, hash_: _Hash, computing: "asyncio.Future[Any]") -> None:
-        self._computed -= 1
+    def _finished(self, hash_: _Hash, computing: "asyncio.Future[Any]") -> None:
+        self._running -= 1
         self._under_way -= 1
         self._places -= Counter(hash_.places)  # which forgets those that have none left
         if (error := computing.exception()) is not None:
