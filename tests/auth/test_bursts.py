@@ -1,6 +1,6 @@
 """Passwords that come at once: few wrong ones are looked at, and right ones are no guesses."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_service.auth.guessing import LONGEST_DELAY, Attempt, GuessLimiter
@@ -62,6 +62,7 @@ def test_of_a_burst_of_guesses_at_any_accounts_sixteen_are_looked_at(
     assert sum(isinstance(it, Attempt) for it in tries) == 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=20))
 def test_in_bursts_of_any_sizes_sixteen_are_looked_at_before_an_address_is_refused(
     bursts: list[int],

@@ -3,7 +3,7 @@
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat_service.auth import guessing
@@ -239,6 +239,7 @@ OUTCOME = st.sampled_from(["failed", "succeeded", "withdrawn", "pending"])
 TRIES = st.lists(st.tuples(WHO, WHERE, CLIENT, OUTCOME, st.floats(0, 400)), max_size=80)
 
 
+@settings(deadline=None)
 @given(TRIES)
 def test_no_try_is_ever_refused_for_longer_than_five_minutes_or_delayed_by_more_than_three_seconds(
     tries: list[tuple[str, str, bytes, str, float]],
@@ -256,6 +257,7 @@ def test_no_try_is_ever_refused_for_longer_than_five_minutes_or_delayed_by_more_
         clock.now += pause
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=200))
 def test_a_day_of_guessing_at_an_account_from_one_address_gets_some_three_hundred_tries(
     pauses: list[float],
