@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from ipaddress import ip_network
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -13,6 +12,7 @@ from chat.v1 import accounts_pb2, accounts_pb2_grpc, admin_pb2, admin_pb2_grpc
 from chat_service.console.channel import Trust, meaning, open_channel
 from chat_service.console.port import NotDone
 from chat_service.core.commands import Secret
+from chat_service.core.rules.admin import is_network, parse_subject
 from chat_service.state.port import AccountRow, BanRow, ConnectionRow
 from chat_service.wire.protobuf import duration as to_duration
 
@@ -162,8 +162,5 @@ class RunningServer:
 
 def _subject(text: str) -> dict[str, str]:
     """Return the field of a ban's subject: an address, or a name."""
-    try:
-        ip_network(text.strip(), strict=False)
-    except ValueError:
-        return {"user": text}
-    return {"address": text}
+    subject = parse_subject(text)
+    return {"address" if is_network(subject) else "user": subject}

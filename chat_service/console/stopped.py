@@ -12,6 +12,7 @@ from pathlib import Path
 from chat_service.auth.passwords import Passwords
 from chat_service.console.port import NotDone
 from chat_service.core.address import parse_name
+from chat_service.core.checks import check_duration, check_reason
 from chat_service.core.commands import (
     BanSubject,
     DeleteAccount,
@@ -23,11 +24,10 @@ from chat_service.core.commands import (
     UnbanSubject,
     UpdateAccount,
 )
-from chat_service.core.errors import InvalidAddress, InvalidCommand, InvalidText, Refusal
-from chat_service.core.limits import MAX_DURATION, MAX_REASON_BYTES
+from chat_service.core.errors import Refusal
 from chat_service.core.lookalike import skeleton
 from chat_service.core.outcome import Applied
-from chat_service.core.rules.admin import network
+from chat_service.core.rules.admin import parse_subject
 from chat_service.core.rules.proofs import CONSOLE
 from chat_service.startup import InUse
 from chat_service.state.port import AccountRow, BanRow
@@ -92,13 +92,14 @@ class StoppedServer:
 
     async def ban(self, subject: str, reason: str, duration: float | None) -> int:
         """Let a subject in no more; nobody is connected whom that could end."""
-        _check(reason, duration)
-        await self._submit(BanSubject(_subject(subject), None, reason, duration))
+        check_reason(reason)
+        check_duration(duration)
+        await self._submit(BanSubject(parse_subject(subject), None, reason, duration))
         return 0
 
     async def unban(self, subject: str) -> None:
         """Let a subject in again."""
-        await self._submit(UnbanSubject(_subject(subject), None))
+        await self._submit(UnbanSubject(parse_subject(subject), None))
 
     async def bans(self) -> list[BanRow]:
         """Return the bans in force."""
@@ -118,21 +119,6 @@ class StoppedServer:
         if isinstance(applied.reply, Refusal):
             raise applied.reply
         return applied
-
-
-def _check(reason: str, duration: float | None) -> None:
-    if len(reason.encode()) > MAX_REASON_BYTES:
-        raise InvalidText(f"a reason has at most {MAX_REASON_BYTES} bytes")
-    if duration is not None and not 0 < duration <= MAX_DURATION:
-        raise InvalidCommand("a duration is above 0 and at most a hundred years")
-
-
-def _subject(text: str) -> str:
-    """Return the normal form of an address, a network or, if it is neither, a name."""
-    try:
-        return network(text)
-    except InvalidAddress:
-        return parse_name(text)
 
 
 def _now() -> int:

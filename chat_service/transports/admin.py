@@ -5,7 +5,8 @@ from chat_service.administration import Administration
 from chat_service.core.address import parse_name
 from chat_service.core.commands import Secret
 from chat_service.core.errors import InvalidCommand
-from chat_service.core.rules.admin import is_network, network
+from chat_service.core.origin import parse_network
+from chat_service.core.rules.admin import is_network
 from chat_service.flood import FloodControl
 from chat_service.state.port import BanRow
 from chat_service.tls import Tls
@@ -170,7 +171,7 @@ def _subject(request: admin_pb2.BanRequest | admin_pb2.UnbanRequest) -> str:
         case "user":
             return parse_name(request.user)
         case "address":
-            return network(request.address)
+            return parse_network(request.address)
         case _:
             raise InvalidCommand("say whom: a user or an address")
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_service.core.origin import network_of, parse_origin
+from chat_service.core.errors import InvalidAddress
+from chat_service.core.origin import network_of, parse_network, parse_origin
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,30 @@ def test_an_origin_is_the_plain_address_however_it_is_written(peer: str, origin:
 )
 def test_what_has_no_ip_address_has_no_origin(peer: str) -> None:
     assert parse_origin(peer) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7/32"),
+        ("192.0.2.7/24", "192.0.2.0/24"),
+        (" 2001:DB8::1/64 ", "2001:db8::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::ffff:10.1.2.3/128", "10.1.2.3/32"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("::/0", "::/0"),  # which is all of IPv6 alone
+    ],
+)
+def test_a_network_has_one_normal_form(text: str, network: str) -> None:
+    assert parse_network(text) == network
+    assert parse_network(network) == network
+
+
+@pytest.mark.parametrize("text", ["", "ann", "10", "192.0.2.0/33", "::1/129", "1.2.3.4/a", "/"])
+def test_what_is_no_network_is_refused(text: str) -> None:
+    with pytest.raises(InvalidAddress, match="not an address or a network"):
+        parse_network(text)
 
 
 @given(st.text() | st.from_regex(r"(ipv[46]:)?[\[\]%0-9a-f:.]*"))

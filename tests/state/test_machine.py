@@ -1,14 +1,16 @@
 """Applying entries: deterministic, exactly once, all of a batch or nothing of it."""
 
 from collections.abc import Sequence
+from ipaddress import ip_network
+from unittest.mock import Mock
 
 import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat_service.core.commands import Entry
-from chat_service.core.errors import NameTaken, NoSuchUser, NotAMember
+from chat_service.core.commands import BanSubject, Enter, Entry
+from chat_service.core.errors import Banned, NameTaken, NoSuchUser, NotAMember
 from chat_service.core.events import Ack
 from chat_service.core.outcome import Applied, Entered
 from chat_service.state import machine as machine_module
@@ -74,6 +76,21 @@ def test_what_is_cached_and_what_is_read_again_makes_no_difference(
     assert cached.dump() == forgetful.dump() == reopened.dump()
     for state in (cached, forgetful, reopened):
         state.close()
+
+
+def test_a_thousand_banned_networks_are_read_once_and_not_at_every_entry(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Mock(wraps=ip_network)
+    monkeypatch.setattr("chat_service.state.facts.ip_network", read)
+    bans = [BanSubject(f"10.{n // 256}.{n % 256}.0/24", None) for n in range(1_000)]
+    state.apply(*(by("", ban) for ban in bans))
+    read.reset_mock()
+    for n in range(10):
+        entering = by(f"user{n}", Enter(address="192.0.2.1"))
+        assert isinstance(state.reply(entering), Entered)
+        assert isinstance(state.reply(entering._replace(body=Enter(address="10.3.1.1"))), Banned)
+    assert read.call_count == 1_000
 
 
 # --- numbers ---

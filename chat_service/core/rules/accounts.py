@@ -17,13 +17,11 @@ from chat_service.core.rules.changes import (
     Change,
     Decision,
     Enlist,
-    Finish,
     Issue,
-    MarkAway,
     Rekey,
 )
-from chat_service.core.rules.facts import Account, Facts, Holder
-from chat_service.core.rules.naming import evict
+from chat_service.core.rules.facts import Account, Facts, Holder, Seat
+from chat_service.core.rules.naming import evict, finish
 from chat_service.core.rules.proofs import check_ban, prove, require_admin
 
 
@@ -84,26 +82,20 @@ def set_password(entry: Entry, body: SetPassword, facts: Facts) -> Decision:
 def end_sign_ins(name: str, facts: Facts, *, keep: bytes = b"", session: str = "") -> list[Change]:
     """Make every token of an account worthless and end its sessions, but for one of each."""
     gone = tuple(it.digest for it in facts.sign_ins(name) if it.digest != keep)
-    holder = facts.holder(name)
-    seats = sorted(holder.seats.items()) if holder is not None else []
+    seats = _seats(name, facts)
     ends = [it for it, seat in seats if it != session and not (keep and seat.token == keep)]
-    return [Cancel(gone), *_finish(name, tuple(ends), holder)]
+    return [Cancel(gone), *finish(name, REVOKED, facts, only=ends)]
 
 
 def end_sessions_of(name: str, digests: tuple[bytes, ...], facts: Facts) -> list[Change]:
     """End the sessions of an account that came with one of these tokens."""
+    ends = [it for it, seat in _seats(name, facts) if seat.token in digests]
+    return finish(name, REVOKED, facts, only=ends)
+
+
+def _seats(name: str, facts: Facts) -> list[tuple[str, Seat]]:
     holder = facts.holder(name)
-    seats = sorted(holder.seats.items()) if holder is not None else []
-    return _finish(name, tuple(it for it, seat in seats if seat.token in digests), holder)
-
-
-def _finish(name: str, sessions: tuple[str, ...], holder: Holder | None) -> list[Change]:
-    if not sessions or holder is None:
-        return []
-    changes: list[Change] = [Finish(name, sessions, REVOKED)]
-    if all(it in sessions or seat.lost for it, seat in holder.seats.items()):
-        changes.append(MarkAway(holder.identity))
-    return changes
+    return list(holder.seats.items()) if holder is not None else []
 
 
 def _account(entry: Entry, facts: Facts) -> Account:

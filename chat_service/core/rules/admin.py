@@ -1,9 +1,8 @@
 """What the admins of a server may do to those who are on it."""
 
-from collections.abc import Collection, Mapping
-from ipaddress import ip_network
+from collections.abc import Mapping
 
-from chat_service.core.address import LOBBY
+from chat_service.core.address import LOBBY, parse_name
 from chat_service.core.commands import (
     Announce,
     BanSubject,
@@ -17,23 +16,21 @@ from chat_service.core.errors import InvalidAddress, LimitReached, NoSuchUser, P
 from chat_service.core.events import Ack, Announcement, Goodbye, GoodbyeReason
 from chat_service.core.limits import MAX_SANCTIONS
 from chat_service.core.moderation import SanctionKind
-from chat_service.core.origin import parse_origin
+from chat_service.core.origin import parse_network
 from chat_service.core.rules.accounts import end_sign_ins
 from chat_service.core.rules.changes import (
     Change,
     Decision,
     Drop,
-    Finish,
     Impose,
     Lift,
-    MarkAway,
     Promote,
     Rekey,
     Tell,
     Withdraw,
 )
 from chat_service.core.rules.facts import FOR_GOOD, Account, Facts, Sanction
-from chat_service.core.rules.naming import sessions_of
+from chat_service.core.rules.naming import finish
 from chat_service.core.rules.proofs import require_admin
 
 SERVER = ""
@@ -69,7 +66,7 @@ def end_sessions(entry: Entry, body: EndSessions, facts: Facts) -> Decision:
     require_admin(entry.user, body.proof, entry.at, facts)
     words = body.reason or "an admin has ended your session"
     goodbye = Goodbye(GoodbyeReason.ENDED, words)
-    return _end(body.user, goodbye, facts, only={body.session} if body.session else None)
+    return finish(body.user, goodbye, facts, only={body.session} if body.session else None)
 
 
 def ban(entry: Entry, body: BanSubject, facts: Facts) -> Decision:
@@ -88,7 +85,7 @@ def ban(entry: Entry, body: BanSubject, facts: Facts) -> Decision:
     goodbye = Goodbye(GoodbyeReason.BANNED, f"you are banned from this server{why}")
     if is_network(body.subject):
         return (imposed, *_end_network(body.subject, goodbye, facts))
-    return (imposed, *_end(body.subject, goodbye, facts))
+    return (imposed, *finish(body.subject, goodbye, facts))
 
 
 def unban(entry: Entry, body: UnbanSubject, facts: Facts) -> Decision:
@@ -112,19 +109,20 @@ def is_network(subject: str) -> bool:
     return "/" in subject
 
 
-def network(text: str) -> str:
-    """Return the normal form of an address or a network; raises InvalidAddress."""
-    # An IPv4 address in the clothes of IPv6 is one of IPv4, as where connections come from.
-    plain = text if "/" in text else parse_origin(text)
+def parse_subject(text: str) -> str:
+    """Return the normal form of an address, a network or, if it is neither, a name.
+
+    Raises InvalidAddress.
+    """
     try:
-        return str(ip_network(plain.strip(), strict=False))
-    except ValueError:
-        raise InvalidAddress(f"not an address or a network: {text[:64]!a}") from None
+        return parse_network(text)
+    except InvalidAddress:
+        return parse_name(text)
 
 
 def _check_network(subject: str) -> None:
     """Raise InvalidAddress for what is no network in its normal form, which nothing would match."""
-    if network(subject) != subject:
+    if parse_network(subject) != subject:
         raise InvalidAddress(f"not the normal form of a network: {subject[:64]!a}")
 
 
@@ -142,26 +140,7 @@ def _end_network(subject: str, goodbye: Goodbye, facts: Facts) -> list[Change]:
     seated = facts.seated_in(subject)
     names = sorted({name for name, _session in seated})
     sessions = {session for _name, session in seated}
-    return [change for name in names for change in _end(name, goodbye, facts, only=sessions)]
-
-
-def _end(
-    name: str, goodbye: Goodbye, facts: Facts, *, only: Collection[str] | None = None
-) -> list[Change]:
-    """End a name's sessions, or only some; a transient guest leaves its rooms with the last."""
-    holder = facts.holder(name)
-    if holder is None:
-        return []
-    sessions = tuple(it for it in sessions_of(holder) if only is None or it in only)
-    if not sessions:
-        return []
-    over = holder.transient and len(sessions) == len(holder.seats)
-    left = facts.rooms(holder.identity) if over else ()
-    changes: list[Change] = [Withdraw(holder.identity, room, name) for room in left]
-    changes.append(Finish(name, sessions, goodbye))
-    if all(it in sessions or seat.lost for it, seat in holder.seats.items()):
-        changes.append(MarkAway(holder.identity))
-    return changes
+    return [change for name in names for change in finish(name, goodbye, facts, only=sessions)]
 
 
 def _account(name: str, facts: Facts) -> Account:

@@ -7,9 +7,11 @@ given. When it passes on, it is another identity that has it, and the first one'
 conversations stay with the first.
 """
 
+from collections.abc import Collection
+
 from chat_service.core.commands import ByPassword, ByToken, Enter, Entry, Exit, Vouched
 from chat_service.core.errors import LimitReached, NameTaken, Unauthenticated
-from chat_service.core.events import NAME_PASSED
+from chat_service.core.events import NAME_PASSED, Goodbye
 from chat_service.core.limits import MAX_SESSIONS
 from chat_service.core.rules.changes import (
     Change,
@@ -82,6 +84,23 @@ def evict(name: str, holder: Holder | None, facts: Facts) -> list[Change]:
     if holder.seats:
         evicted += [Finish(name, sessions_of(holder), NAME_PASSED), MarkAway(holder.identity)]
     return evicted
+
+
+def finish(
+    name: str, goodbye: Goodbye, facts: Facts, *, only: Collection[str] | None = None
+) -> list[Change]:
+    """End a name's sessions, or some; a guest without an id leaves its rooms with the last."""
+    holder = facts.holder(name)
+    ended = tuple(it for it in sessions_of(holder) if only is None or it in only)
+    if holder is None or not ended:
+        return []
+    others = [seat for session, seat in holder.seats.items() if session not in ended]
+    left = facts.rooms(holder.identity) if holder.transient and not others else ()
+    changes: list[Change] = [Withdraw(holder.identity, room, name) for room in left]
+    changes.append(Finish(name, ended, goodbye))
+    if all(seat.lost for seat in others):
+        changes.append(MarkAway(holder.identity))
+    return changes
 
 
 def sessions_of(holder: Holder | None) -> tuple[str, ...]:

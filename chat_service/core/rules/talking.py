@@ -70,9 +70,7 @@ def join(entry: Entry, body: Join, facts: Facts) -> Decision:
         _check_entry(room, entry, identity, body.room, facts)
     if len(facts.rooms(identity)) >= MAX_ROOMS:
         raise LimitReached(f"you are in {MAX_ROOMS} rooms, which is the most")
-    # Whoever makes a room owns it, and whoever finds it abandoned.
-    ownerless = room is None or (room.owner is None and facts.vacant(body.room))
-    return (Enrol(identity, body.room, owner=ownerless),)
+    return (Enrol(identity, body.room, owner=_is_free(room, entry, body.room, facts)),)
 
 
 def leave(entry: Entry, body: Leave, facts: Facts) -> Decision:
@@ -83,6 +81,23 @@ def leave(entry: Entry, body: Leave, facts: Facts) -> Decision:
     if not facts.member(identity, body.room):
         raise NotAMember(f"you are not in {body.room}")
     return (Withdraw(identity, body.room, entry.user),)
+
+
+def _is_free(room: Room | None, entry: Entry, name: str, facts: Facts) -> bool:
+    """Tell whether a room becomes the one's who joins it: it is new, or abandoned.
+
+    Who was invited into a private room was not trusted with who else may read in it, so that one
+    waits for an admin to take it on.
+    """
+    if room is None:
+        return True
+    abandoned = room.owner is None and facts.vacant(name)
+    return abandoned and (not room.private or _is_admin(entry.user, facts))
+
+
+def _is_admin(user: str, facts: Facts) -> bool:
+    account = facts.account(user)
+    return account is not None and account.admin
 
 
 def _check_mute(room: Room, entry: Entry, name: str) -> None:
@@ -98,7 +113,6 @@ def _check_entry(room: Room, entry: Entry, identity: int, name: str, facts: Fact
     if room.private and not (
         identity in room.invited or identity == room.owner or identity in room.moderators
     ):
-        account = facts.account(entry.user)
-        kept_out = kept_out or account is None or not account.admin
+        kept_out = kept_out or not _is_admin(entry.user, facts)
     if kept_out:
         raise PermissionDenied(f"you cannot join {name}")

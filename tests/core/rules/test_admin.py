@@ -16,6 +16,8 @@ from chat_service.core.commands import (
     Vouched,
 )
 from chat_service.core.errors import (
+    Banned,
+    InvalidAddress,
     LimitReached,
     NoSuchUser,
     PermissionDenied,
@@ -24,7 +26,7 @@ from chat_service.core.errors import (
 )
 from chat_service.core.events import REVOKED, Ack, Announcement, GoodbyeReason
 from chat_service.core.limits import MAX_SANCTIONS
-from chat_service.core.rules.admin import is_network, network
+from chat_service.core.rules.admin import is_network, parse_subject
 from tests.core.rules.people import AT, CONSOLE, PASSWORD, SECOND, People, come, do, register
 from tests.state.batches import join, leave, leave_chat, say
 
@@ -238,12 +240,21 @@ def test_bans_are_limited_in_number_and_those_that_have_ended_do_not_count(peopl
         ("192.0.2.7", "192.0.2.7/32"),
         ("192.0.2.7/24", "192.0.2.0/24"),
         (" 2001:DB8::1/64 ", "2001:db8::/64"),
+        ("Ann", "ann"),
+        ("10", "10"),
     ],
 )
-def test_an_address_is_a_network_of_one(text: str, normal: str) -> None:
-    assert network(text) == normal
-    assert is_network(normal)
-    assert not is_network("ann")
+def test_the_subject_of_a_ban_is_a_network_or_else_a_name(text: str, normal: str) -> None:
+    assert parse_subject(text) == normal
+    assert is_network(normal) == ("/" in normal)
+
+
+def test_a_ban_of_ipv4_in_the_clothes_of_ipv6_is_one_of_ipv4(people: People) -> None:
+    subject = parse_subject("::ffff:10.0.0.0/104")
+    people.ok(do(CONSOLE, BanSubject(subject, None)))
+    assert people.why(come("ann", address="10.1.2.3")) is Banned
+    people.ok(come("ann", address="11.1.2.3"))
+    assert people.why(do(CONSOLE, BanSubject("::ffff:10.0.0.0/104", None))) is InvalidAddress
 
 
 # --- announcements ---

@@ -2,19 +2,8 @@
 
 import pytest
 
-from chat_service.core.commands import (
-    ByToken,
-    DeleteAccount,
-    Entry,
-    Moderate,
-    Vouched,
-)
-from chat_service.core.errors import (
-    LimitReached,
-    NoSuchUser,
-    NotAMember,
-    PermissionDenied,
-)
+from chat_service.core.commands import ByToken, DeleteAccount, Entry, Moderate, Vouched
+from chat_service.core.errors import LimitReached, NoSuchUser, NotAMember, PermissionDenied
 from chat_service.core.events import Ack, Moderated
 from chat_service.core.limits import MAX_INVITED, MAX_SANCTIONS
 from chat_service.core.moderation import ModerationAction, Role
@@ -383,6 +372,15 @@ def test_a_private_room_that_is_empty_and_nobodys_is_not_taken(private: People) 
     assert private.why(join("zoe", "#dev")) is PermissionDenied
     private.ok(join("root", "#dev"))
     assert role(private, "root") is Role.OWNER
+
+
+def test_who_was_invited_into_a_private_room_does_not_find_it_his(private: People) -> None:
+    private.ok(*(leave(name, "#dev") for name in ("gus", "bob", "ann")))
+    private.ok(act(INVITE, "gus"), act(INVITE, "zoe"), do(CONSOLE, DeleteAccount("ann", None)))
+    private.ok(join("gus", "#dev"), leave("gus", "#dev"), join("zoe", "#dev"))
+    assert (role(private, "gus"), role(private, "zoe")) == (None, None)
+    private.ok(act(HAND_OVER, "zoe", "root"))
+    assert role(private, "zoe") is Role.OWNER
 
 
 def test_a_moderator_who_is_a_guest_is_one_until_he_leaves(room: People) -> None:
