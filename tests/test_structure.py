@@ -29,16 +29,18 @@ ALLOWED: Final = {
     "chat_service.values": "chat_service.config click",
     "chat_service.settings_file": "click",
     "chat_service.certificate": "cryptography",
-    "chat_service.auth": "chat_service.startup chat_service.state.port chat_service.logs argon2"
-    " cryptography jwt precis_i18n",
-    "chat_service.tls": "chat_service.startup chat_service.logs cryptography",
+    "chat_service.file_stamp": "",
+    "chat_service.auth": "chat_service.file_stamp chat_service.startup chat_service.state.port"
+    " chat_service.logs argon2 cryptography jwt precis_i18n",
+    "chat_service.tls": "chat_service.file_stamp chat_service.startup chat_service.logs"
+    " cryptography",
     "chat_service.startup": "",
     "chat_service.logs": "chat_service.config structlog",
     "chat_service.loop_lag": "chat_service.logs",
     "chat_service.interpreter": "",
     "chat_service.node": "chat_service",
-    "chat_service.reception": "chat_service.services chat_service.session chat_service.hub"
-    " chat_service.wire.port chat_service.logs",
+    "chat_service.reception": "chat_service.auth.doorman chat_service.flood chat_service.hub"
+    " chat_service.services chat_service.session chat_service.wire.port chat_service.logs",
     "chat_service.session": "chat_service.auth chat_service.catch_up chat_service.deadlines"
     " chat_service.entrance chat_service.hub chat_service.in_flight chat_service.inquiries"
     " chat_service.services chat_service.wire.port chat_service.logs",
@@ -74,7 +76,8 @@ ALLOWED: Final = {
     " prompt_toolkit structlog",
 }
 WITHOUT_CORE: Final = {
-    "chat_service", "chat_service.deadlines", "chat_service.interpreter", "chat_service.logs",
+    "chat_service", "chat_service.deadlines", "chat_service.file_stamp",
+    "chat_service.interpreter", "chat_service.logs",
     "chat_service.loop_lag", "chat_service.settings_file", "chat_service.startup",
     "chat_service.tls", "chat_client",
 }  # fmt: skip

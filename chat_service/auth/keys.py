@@ -20,6 +20,7 @@ from jwt import PyJWK
 from jwt.algorithms import HMACAlgorithm
 from jwt.exceptions import InvalidKeyError, PyJWTError
 
+from chat_service.file_stamp import stamp
 from chat_service.logs import get
 from chat_service.startup import StartupError
 
@@ -120,7 +121,7 @@ class KeySetFile:
         self._clock = clock
         self._checking = asyncio.Lock()
         self._checked_at = clock()
-        self._stamp = _stamp(path)
+        self._stamp = stamp(path)
         self._keys = _read_key_set(path)
 
     async def choose(self, kid: str | None) -> Key | None:
@@ -138,9 +139,9 @@ class KeySetFile:
                 await asyncio.to_thread(self._reread)
 
     def _reread(self) -> None:
-        if (stamp := _stamp(self._path)) == self._stamp:
+        if (now := stamp(self._path)) == self._stamp:
             return
-        self._stamp = stamp
+        self._stamp = now
         try:
             self._keys = _read_key_set(self._path)
         except StartupError as error:
@@ -154,15 +155,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise StartupError(f"cannot read {path}: {error.strerror}") from None
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """Return what changes when a file is written or replaced."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read_key_set(path: Path) -> dict[str | None, Key]:

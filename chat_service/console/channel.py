@@ -1,6 +1,11 @@
-"""The gRPC channel to a running server: whom it trusts, and what it means that there is none."""
+"""The gRPC channel to a running server: whom it trusts, and what it means that there is none.
+
+`chat_client.tls` does the like for users, at more length. Neither may import the other: the client
+is to be had without the server, and there is nothing else that both lean on but the contract.
+"""
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -59,46 +64,31 @@ def meaning(address: str, error: grpc.aio.AioRpcError) -> str:
 
 
 def _credentials(trust: Trust) -> grpc.ChannelCredentials:
-    # Python's OpenSSL looks first: gRPC would only fail to connect, and not say why.
     context = ssl.create_default_context()
-    roots = _system_roots(context)
-    if trust.ca is not None:
-        roots = _read(trust.ca)
-        _check_authorities(trust.ca)
-    if trust.cert is None and trust.key is None:
-        return grpc.ssl_channel_credentials(roots)
-    if trust.cert is None or trust.key is None:
+    if (ca := trust.ca) is not None:
+        _check(lambda: context.load_verify_locations(ca), f"{ca}", "a certificate in PEM")
+    roots = _system_roots(context) if ca is None else ca.read_bytes()
+    cert, key = trust.cert, trust.key
+    if (cert is None) is not (key is None):
         raise NotDone("a client certificate takes both --cert FILE and --key FILE")
-    chain, private = _read(trust.cert), _read(trust.key)
-    _check_pair(trust.cert, trust.key)
-    return grpc.ssl_channel_credentials(roots, private, chain)
+    if cert is None or key is None:
+        return grpc.ssl_channel_credentials(roots)
+    pair = "a certificate and its key in PEM, not encrypted"
+    _check(lambda: context.load_cert_chain(cert, key, password=""), f"{cert} and {key}", pair)
+    return grpc.ssl_channel_credentials(roots, key.read_bytes(), cert.read_bytes())
 
 
-def _check_authorities(file: Path) -> None:
+def _check(load: Callable[[], None], files: str, wanted: str) -> None:
+    """Have Python's OpenSSL look first: gRPC would only fail to connect, and not say why."""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+        load()
     except ssl.SSLError:
-        raise NotDone(f"{file} holds no certificate in PEM form") from None
-
-
-def _check_pair(cert: Path, key: Path) -> None:
-    def locked() -> str:
-        raise NotDone(f"{key} is encrypted: give the key without its passphrase")
-
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(cert, key, password=locked)
-    except ssl.SSLError:
-        raise NotDone(f"{cert} and {key} are no pair of certificate and key") from None
+        raise NotDone(f"{files}: not {wanted}") from None
+    except OSError as error:
+        raise NotDone(f"cannot read {files}: {error.strerror}") from None
 
 
 def _system_roots(context: ssl.SSLContext) -> bytes | None:
     """Return what the system trusts; gRPC by itself would take the list that it came with."""
     roots = context.get_ca_certs(binary_form=True)
     return "".join(map(ssl.DER_cert_to_PEM_cert, roots)).encode() or None
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise NotDone(f"cannot read {file}: {error.strerror}") from None

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any, ClassVar, ParamSpec, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -20,7 +20,6 @@ _log = get("grpc")
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
-_Rest = ParamSpec("_Rest")
 _Service = TypeVar("_Service", bound="Door")
 
 

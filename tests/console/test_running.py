@@ -113,3 +113,23 @@ def test_by_tls_with_the_authority_of_the_server(
     assert "root" in said(ask(server, "list", "--ca", made["ca.pem"]))
     assert "not trusted" in complaint(ask(server, "list", "--tls"))
     assert complaint(ask(server, "list")).startswith("cannot reach ")
+
+
+def test_files_that_tls_cannot_use_are_told(tmp_path: Path, server: ServerProcess) -> None:
+    directory = tmp_path / "cert"
+    made = {file.name: str(file) for file in make_server_pair(directory, ["127.0.0.1"], 1)}
+    none, ca = str(tmp_path / "none.pem"), made["ca.pem"]
+    cert, key, other = made["server.pem"], made["server.key"], made["ca.key"]
+    for options, words in (
+        (("--ca", none), f"cannot read {none}: No such file or directory"),
+        (("--ca", key), f"{key}: not a certificate in PEM"),
+        (
+            ("--ca", ca, "--cert", cert),
+            "a client certificate takes both --cert FILE and --key FILE",
+        ),
+        (
+            ("--ca", ca, "--cert", cert, "--key", other),
+            f"{cert} and {other}: not a certificate and its key in PEM, not encrypted",
+        ),
+    ):
+        assert complaint(ask(server, "list", *options)) == words

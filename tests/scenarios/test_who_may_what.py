@@ -26,39 +26,42 @@ ROLES: Final = ("outsider", "member", "moderator", "owner", "admin")
 # One line for each role of who does it. Where it is done to somebody there is one column for each
 # role of that one, in the order of ROLES. A room has one owner, who does nothing to himself here.
 # The admin of the server is a member; "visiting" is one who is not.
-TABLE: Final[dict[str, dict[str, str]]] = {
-    "say": {
-        "outsider": "out", "member": "ok", "moderator": "ok", "owner": "ok", "admin": "ok",
-        "visiting": "out",
-    },
-    "join": {
-        "outsider": "ok", "member": "ok", "moderator": "ok", "owner": "ok", "admin": "ok",
-        "visiting": "ok",
-    },
-    "join private": {
-        "outsider": "closed", "member": "ok", "moderator": "ok", "owner": "ok", "admin": "ok",
-        "visiting": "ok",
-    },
-    "leave": {
-        "outsider": "out", "member": "ok", "moderator": "ok", "owner": "ok", "admin": "ok",
-        "visiting": "out",
-    },
-    "who": {
-        "outsider": "out", "member": "ok", "moderator": "ok", "owner": "ok", "admin": "ok",
-        "visiting": "out",
-    },
-    "history": {
-        "outsider": "out", "member": "ok", "moderator": "ok", "owner": "ok", "admin": "ok",
-        "visiting": "out",
-    },
-    "private": {
-        "outsider": "out", "member": "no", "moderator": "no", "owner": "ok", "admin": "ok",
-        "visiting": "ok",
-    },
-    "public": {
-        "outsider": "out", "member": "no", "moderator": "no", "owner": "ok", "admin": "ok",
-        "visiting": "ok",
-    },
+Rights = dict[str, str]
+
+_OF_MEMBERS: Final[Rights] = {
+    "outsider": "out", "member": "ok", "moderator": "ok", "owner": "ok", "admin": "ok",
+    "visiting": "out",
+}  # fmt: skip
+_OF_THE_OWNER: Final[Rights] = {
+    "outsider": "out", "member": "no", "moderator": "no", "owner": "ok", "admin": "ok",
+    "visiting": "ok",
+}  # fmt: skip
+_OF_MODERATORS_OVER_THOSE_BELOW: Final[Rights] = {
+    "outsider":  "out  out out  out  out",
+    "member":    "no   no  no   no   no",
+    "moderator": "ok   ok  high high admin",
+    "owner":     "ok   ok  ok   -    admin",
+    "admin":     "ok   ok  ok   ok   ok",
+    "visiting":  "ok   ok  ok   ok   ok",
+}  # fmt: skip
+_OF_THE_OWNER_OVER_THOSE_THERE: Final[Rights] = {
+    "outsider":  "out  out out  out  out",
+    "member":    "no   no  no   no   no",
+    "moderator": "no   no  no   no   no",
+    "owner":     "away ok  ok   -    ok",
+    "admin":     "away ok  ok   ok   ok",
+    "visiting":  "away ok  ok   ok   ok",
+}  # fmt: skip
+
+TABLE: Final[dict[str, Rights]] = {
+    "say": _OF_MEMBERS,
+    "join": _OF_MEMBERS | {"outsider": "ok", "visiting": "ok"},
+    "join private": _OF_MEMBERS | {"outsider": "closed", "visiting": "ok"},
+    "leave": _OF_MEMBERS,
+    "who": _OF_MEMBERS,
+    "history": _OF_MEMBERS,
+    "private": _OF_THE_OWNER,
+    "public": _OF_THE_OWNER,
     "kick": {
         "outsider":  "out  out out  out  out",
         "member":    "no   no  no   no   no",
@@ -67,38 +70,10 @@ TABLE: Final[dict[str, dict[str, str]]] = {
         "admin":     "away ok  ok   ok   ok",
         "visiting":  "away ok  ok   ok   ok",
     },
-    "ban": {
-        "outsider":  "out  out out  out  out",
-        "member":    "no   no  no   no   no",
-        "moderator": "ok   ok  high high admin",
-        "owner":     "ok   ok  ok   -    admin",
-        "admin":     "ok   ok  ok   ok   ok",
-        "visiting":  "ok   ok  ok   ok   ok",
-    },
-    "unban": {
-        "outsider":  "out  out out  out  out",
-        "member":    "no   no  no   no   no",
-        "moderator": "ok   ok  high high admin",
-        "owner":     "ok   ok  ok   -    admin",
-        "admin":     "ok   ok  ok   ok   ok",
-        "visiting":  "ok   ok  ok   ok   ok",
-    },
-    "mute": {
-        "outsider":  "out  out out  out  out",
-        "member":    "no   no  no   no   no",
-        "moderator": "ok   ok  high high admin",
-        "owner":     "ok   ok  ok   -    admin",
-        "admin":     "ok   ok  ok   ok   ok",
-        "visiting":  "ok   ok  ok   ok   ok",
-    },
-    "unmute": {
-        "outsider":  "out  out out  out  out",
-        "member":    "no   no  no   no   no",
-        "moderator": "ok   ok  high high admin",
-        "owner":     "ok   ok  ok   -    admin",
-        "admin":     "ok   ok  ok   ok   ok",
-        "visiting":  "ok   ok  ok   ok   ok",
-    },
+    "ban": _OF_MODERATORS_OVER_THOSE_BELOW,
+    "unban": _OF_MODERATORS_OVER_THOSE_BELOW,
+    "mute": _OF_MODERATORS_OVER_THOSE_BELOW,
+    "unmute": _OF_MODERATORS_OVER_THOSE_BELOW,
     "invite": {
         "outsider":  "out  out out  out  out",
         "member":    "ok   ok  ok   ok   ok",
@@ -115,14 +90,7 @@ TABLE: Final[dict[str, dict[str, str]]] = {
         "admin":     "ok   ok  ok   ok   ok",
         "visiting":  "ok   ok  ok   ok   ok",
     },
-    "op": {
-        "outsider":  "out  out out  out  out",
-        "member":    "no   no  no   no   no",
-        "moderator": "no   no  no   no   no",
-        "owner":     "away ok  ok   -    ok",
-        "admin":     "away ok  ok   ok   ok",
-        "visiting":  "away ok  ok   ok   ok",
-    },
+    "op": _OF_THE_OWNER_OVER_THOSE_THERE,
     "deop": {
         "outsider":  "out  out out  out  out",
         "member":    "no   no  no   no   no",
@@ -131,14 +99,7 @@ TABLE: Final[dict[str, dict[str, str]]] = {
         "admin":     "ok   ok  ok   ok   ok",
         "visiting":  "ok   ok  ok   ok   ok",
     },
-    "handover": {
-        "outsider":  "out  out out  out  out",
-        "member":    "no   no  no   no   no",
-        "moderator": "no   no  no   no   no",
-        "owner":     "away ok  ok   -    ok",
-        "admin":     "away ok  ok   ok   ok",
-        "visiting":  "away ok  ok   ok   ok",
-    },
+    "handover": _OF_THE_OWNER_OVER_THOSE_THERE,
 }  # fmt: skip
 
 
