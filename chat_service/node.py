@@ -89,8 +89,25 @@ class Node:
         tls = await asyncio.to_thread(_tls, config)
         verifier = await asyncio.to_thread(_verifier, config)
         self._store = await asyncio.to_thread(Store.open, config.data)
-        log = self._ledger = EmbeddedLog()
-        self.hub = Hub(log.append, _now, config.presence_limit)
+        services = self._build(verifier)
+        # Names that were held when the last run ended: their clients have a while to come back.
+        for user, client, session in await self._store.held_names():
+            self.hub.release(session, user, client, hold=True)
+        self._set_going(tls)
+        self._build_transports(services, tls)
+        try:
+            for name, transport in self._transports.items():
+                self.endpoints[name] = await transport.start()
+        except BaseException:
+            await self.stop()
+            raise
+        _log.info("ready", epoch=self._store.epoch, seq=self._store.seq, **self._described())
+
+    def _build(self, verifier: TokenVerifier | None) -> Services:
+        """Make what every session leans on."""
+        config = self._config
+        self._ledger = EmbeddedLog()
+        self.hub = Hub(self._ledger.append, _now, config.presence_limit)
         self.hub.seq = self._store.seq
         self.loop_lag = LoopLag()
         self._passwords = Passwords()
@@ -102,54 +119,43 @@ class Node:
             verifier,
             registration=config.registration == "open",
         )
-        rates = Rates(
-            config.rate_connects,
-            config.rate_commands,
-            config.rate_bytes,
-            config.rate_registrations,
-        )
-        flood = FloodControl(rates, time.monotonic)
         inquiries = Inquiries(self.hub, self._store)
+        flood = _flood_control(config)
+        return Services(self.hub, self._ledger, self._store, inquiries, flood, doorman, _now)
+
+    def _set_going(self, tls: Tls | None) -> None:
+        """Start the tasks that last as long as the node."""
+        follower = Follower(self._ledger, self._store, self.hub)
+        self._following = asyncio.create_task(follower.run(), name="follower")
+        retention = Retention(self._config.keep, self._ledger, self._store, _now)
+        self._trimming = asyncio.create_task(retention.run(), name="retention")
+        self._watching = [asyncio.create_task(self.loop_lag.run(), name="loop lag")]
+        if tls is not None:
+            self._watching.append(asyncio.create_task(tls.run(), name="certificate"))
+
+    def _build_transports(self, services: Services, tls: Tls | None) -> None:
+        """Make the ways in that are on; none of them listens yet."""
+        config = self._config
         reception = Reception(
-            Services(self.hub, log, self._store, inquiries, flood, doorman, _now),
+            services,
             outbox_events=config.outbox_events,
             outbox_bytes=config.outbox_bytes,
             max_sessions=config.max_sessions,
         )
-        # Names that were held when the last run ended: their clients have a while to come back.
-        for user, client, session in await self._store.held_names():
-            self.hub.release(session, user, client, hold=True)
-        self._following = asyncio.create_task(
-            Follower(log, self._store, self.hub).run(), name="follower"
-        )
-        self._trimming = asyncio.create_task(
-            Retention(config.keep, log, self._store, _now).run(), name="retention"
-        )
         if config.grpc is not None:
             self._transports["grpc"] = RpcTransport(
-                reception, config.grpc, config.keepalive, tls, self._services(doorman, flood, tls)
+                reception, config.grpc, config.keepalive, tls, self._unary_services(services, tls)
             )
         if config.tcp is not None:
             self._transports["tcp"] = TcpTransport(reception, config.tcp, config.keepalive, tls)
-        self._watching = [asyncio.create_task(self.loop_lag.run(), name="loop lag")]
-        if tls is not None:
-            self._watching.append(asyncio.create_task(tls.run(), name="certificate"))
-        try:
-            for name, transport in self._transports.items():
-                self.endpoints[name] = await transport.start()
-        except BaseException:
-            await self.stop()
-            raise
-        _log.info("ready", epoch=self._store.epoch, seq=self._store.seq, **self._described())
 
-    def _services(
-        self, doorman: Doorman, flood: FloodControl, tls: Tls | None
-    ) -> tuple[UnaryService, ...]:
+    def _unary_services(self, services: Services, tls: Tls | None) -> tuple[UnaryService, ...]:
+        doorman, flood = services.doorman, services.flood
         desk = Desk(self.hub, self._ledger, _now)
         accounts = Accounts(desk, self._store, doorman, flood, self._config.token_lifetime)
         watched = Watched(self.hub, self._store, self.loop_lag, _now())
         admin = Administration(
-            accounts, desk, self._store, doorman.passwords, watched, self._stopping.set
+            accounts, desk, self._store, self._passwords, watched, self._stopping.set
         )
         return AccountsService(accounts, flood, tls), AdminService(admin, flood, tls)
 
@@ -221,6 +227,16 @@ class Node:
 
     def _described(self) -> dict[str, str]:
         return {name: str(endpoint) for name, endpoint in self.endpoints.items()}
+
+
+def _flood_control(config: Config) -> FloodControl:
+    rates = Rates(
+        config.rate_connects,
+        config.rate_commands,
+        config.rate_bytes,
+        config.rate_registrations,
+    )
+    return FloodControl(rates, time.monotonic)
 
 
 def _tls(config: Config) -> Tls | None:
