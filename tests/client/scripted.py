@@ -197,6 +197,12 @@ class ScriptedServer:
         assert not self.faults, self.faults
 
 
+async def polite(peer: Peer) -> None:
+    """Let the client in and take whatever it says."""
+    await peer.welcome()
+    await peer.acknowledge_all()
+
+
 def serving(*scripts: Script, **how: Any) -> Any:
     """Serve the scripts, one a connection; raises at its end what went wrong in one."""
     return ScriptedServer(*scripts).serving(**how)

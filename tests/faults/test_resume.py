@@ -1,24 +1,16 @@
 """Resume by cursor: all that was missed, in order, then what is live, and nothing twice."""
 
 import asyncio
-import hashlib
-import secrets
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from chat.v1 import commands_pb2, cursor_pb2, events_pb2
 from chat_service.config import Config
-from chat_service.core.commands import Enter, Entry, EntryBody, Exit, Send
 from chat_service.node import Node
-from chat_service.state.store import Store
 from tests.conftest import ANY_PORT, StartNode
-from tests.faults.streams import MIB, channel_to, connect, frame, memory, peak_memory, receive
-from tests.processes import ServerProcess, StartServer
 from tests.transports.conftest import Enter as LetIn
 from tests.transports.stream import Stream
 from tests.waiting import until
@@ -318,114 +310,3 @@ async def test_a_cursor_survives_the_gap_that_it_was_told_of(node: Node, enter: 
     await again.hears_text("missed")
     assert again.welcome.resumed
     assert again.texts == ["missed"]
-
-
-# --- far behind ---
-
-
-def digest(client_id: str) -> bytes:
-    return hashlib.sha256(client_id.encode()).digest()[:16]
-
-
-async def fill(data: Path, count: int) -> str:
-    """Let ann have said so much in the lobby since bob left; returns the epoch."""
-
-    def entry(user: str, body: EntryBody) -> Entry:
-        return Entry(f"past of {user}", 0, user, digest(user), time.time_ns() // 1000, body)
-
-    def said() -> Iterator[Entry]:
-        for number in range(count):
-            yield entry("ann", Send("#lobby", f"{number} {secrets.token_hex(40)}"))
-
-    store = await asyncio.to_thread(Store.open, data)
-    await store.apply([entry("ann", Enter()), entry("bob", Enter()), entry("bob", Exit())])
-    rest = said()
-    while batch := list(islice(rest, 20_000)):
-        await store.apply(batch)
-    await store.apply([entry("ann", Exit())])
-    epoch = store.epoch
-    await store.close()
-    return epoch
-
-
-class Chatter:
-    """Somebody who talks all the time, and how long it takes to hear each message."""
-
-    def __init__(self, server: ServerProcess) -> None:
-        self._channel = channel_to(server)
-        self.delays: list[float] = []
-
-    async def run(self) -> None:
-        cyd = await connect(self._channel, "cyd", "cyd")
-        await cyd.write(frame(commands_pb2.Command(join=commands_pb2.Join(room="#side"))))
-        while True:
-            text = secrets.token_hex(8)
-            started = time.perf_counter()
-            send = commands_pb2.Send(to="#side", text=text)
-            await cyd.write(frame(commands_pb2.Command(send=send)))
-            while all(event.message.text != text for event in (await receive(cyd)).events):
-                pass
-            self.delays.append(time.perf_counter() - started)
-            await asyncio.sleep(0.01)
-
-    @asynccontextmanager
-    async def meanwhile(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self.run())
-        await until(lambda: self.delays or task.done())
-        try:
-            yield
-        finally:
-            task.cancel()
-            results = await asyncio.gather(task, return_exceptions=True)
-            assert isinstance(results[0], asyncio.CancelledError), results
-            await self._channel.close()
-
-
-async def catches_up(server_process: StartServer, data: Path, count: int) -> None:
-    """Let bob come back behind so many events, and pause in the middle of them."""
-    epoch = await fill(data, count)
-    server = server_process("--data", str(data))
-    chatter = Chatter(server)
-    channel = channel_to(server)
-    async with chatter.meanwhile():
-        before = memory(server)
-        started = time.perf_counter()
-        bob = await connect(channel, "bob", "bob", cursor_pb2.Cursor(epoch=epoch, seq=0))
-        expected, paused = 1, False
-        while expected <= count:
-            for event in (await receive(bob)).events:
-                if event.HasField("message"):
-                    assert event.seq == expected
-                    assert event.message.number == expected
-                    expected += 1
-                assert not event.HasField("gap")
-                assert not event.HasField("welcome") or event.welcome.resumed
-            if not paused and expected > count // 2:
-                paused = True  # so that what the server has read ahead piles up
-                await asyncio.sleep(1)
-        took = time.perf_counter() - started - 1
-        await until(lambda: len(chatter.delays) > 20)
-    grown = peak_memory(server) - before
-    delays = sorted(chatter.delays)
-    print(
-        f"\n{count} missed events in {took:.1f} s ({count / took:,.0f}/s), the server grew by"
-        f" {grown / MIB:.1f} MiB from {before / MIB:.0f}; {len(delays)} messages of others"
-        f" meanwhile: median {delays[len(delays) // 2] * 1000:.1f} ms,"
-        f" max {delays[-1] * 1000:.0f} ms"
-    )
-    assert grown < 32 * MIB
-    assert delays[-1] < 2
-    await channel.close()
-
-
-async def test_who_is_100_000_events_behind_catches_up_and_holds_up_nobody(
-    server_process: StartServer, tmp_path: Path
-) -> None:
-    await catches_up(server_process, tmp_path / "data", 100_000)
-
-
-@pytest.mark.long
-async def test_who_is_1_000_000_events_behind_catches_up_and_holds_up_nobody(
-    server_process: StartServer, tmp_path: Path
-) -> None:
-    await catches_up(server_process, tmp_path / "data", 1_000_000)

@@ -1,53 +1,22 @@
 """Retention: what it takes is told, what it leaves is whole, and nobody waits for it."""
 
-import asyncio
-import hashlib
-import time
-from collections.abc import Iterable, Sequence
-from itertools import islice
+from collections.abc import Iterable
 from pathlib import Path
-from random import Random
 
-import apsw
 import pytest
 
 from chat.v1 import commands_pb2, cursor_pb2, events_pb2
-from chat_service import retention
 from chat_service.config import Keep
-from chat_service.core.commands import Enter, Entry, EntryBody, Exit, Join, Leave, Send, Trim
-from chat_service.state import trimming
-from chat_service.state.store import Store
 from tests.conftest import StartNode
 from tests.faults.clock import Clock
+from tests.faults.past import PAST, fill
 from tests.faults.streams import connect, receive
+from tests.faults.trimmed import page, quick, trimmed_to  # noqa: F401  (quick is a fixture)
 from tests.transports.conftest import Enter as LetIn
 from tests.transports.stream import Stream, channel_to
 from tests.waiting import until
 
-PAST = 1_000_000
-"""A time in microseconds."""
-
 TRIMMED = events_pb2.GAP_REASON_TRIMMED
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look for what is over all the time."""
-    monkeypatch.setattr(retention, "LOOK_EVERY", 0.02)
-    monkeypatch.setattr(retention, "CUT_EVERY", 0.005)
-
-
-async def page(stream: Stream, to: str = "#lobby") -> events_pb2.HistoryPage:
-    return (await stream.ask(history=commands_pb2.History(to=to))).history
-
-
-async def trimmed_to(stream: Stream, count: int, to: str = "#lobby") -> list[str]:
-    """Wait until so many messages are left and return them."""
-    async with asyncio.timeout(10):
-        while len((found := await page(stream, to)).events) != count:
-            await stream.ping()
-    assert not found.more
-    return [event.message.text for event in found.events]
 
 
 async def say_all(stream: Stream, texts: Iterable[object], to: str = "#lobby") -> None:
@@ -285,7 +254,7 @@ async def test_what_is_trimmed_before_a_reader_has_caught_up_is_no_silent_hole(
 ) -> None:
     count = 6000
     clock.now = PAST
-    epoch = await fill(tmp_path / "data", count, text="x" * 4000)
+    epoch = await fill(tmp_path / "data", ["x" * 4000] * count)
     node = await start_node(keep=Keep(seconds=60))
     ann = await enter(node, "ann", "ann")
     channel = channel_to(node)
@@ -311,122 +280,3 @@ async def test_what_is_trimmed_before_a_reader_has_caught_up_is_no_silent_hole(
         ("#lobby", seen[-2], count + 1)
     ]
     assert seen[:-1] == list(range(1, seen[-2] + 1))
-
-
-# --- the trimming itself ---
-
-
-def digest(client_id: str) -> bytes:
-    return hashlib.sha256(client_id.encode()).digest()[:16]
-
-
-def by(user: str, body: EntryBody) -> Entry:
-    return Entry(f"past of {user}", 0, user, digest(user), PAST, body)
-
-
-async def fill(data: Path, count: int, *, text: str = "said") -> str:
-    """Let ann have said so much in the lobby since bob left; returns the epoch."""
-    store = await asyncio.to_thread(Store.open, data)
-    await store.apply([by("ann", Enter()), by("bob", Enter()), by("bob", Exit())])
-    rest = (by("ann", Send("#lobby", text)) for _ in range(count))
-    while batch := list(islice(rest, 10_000)):
-        await store.apply(batch)
-    await store.apply([by("ann", Exit())])
-    epoch = store.epoch
-    await store.close()
-    return epoch
-
-
-def some_life(random: Random, count: int) -> list[Entry]:
-    """Make up a log with everything in it that trimming may meet."""
-    users = ["ann", "bob", "cyd"]
-    topics = ["", "#lobby", "#dev", "#art", "1,2", "1,3", "2,2", "#nowhere"]
-    entries = [by(user, Enter()) for user in users]
-    for at in range(count):
-        bodies: list[EntryBody] = [
-            Send(random.choice(["#lobby", "#dev", "@ann", "@bob"]), f"text {at}", at),
-            Join(random.choice(["#dev", "#art"])),
-            Leave(random.choice(["#dev", "#art"])),
-            Trim(random.choice(topics), random.randint(max(0, at - 200), at)),
-            Enter(),
-            Exit(hold=random.random() < 0.5),
-        ]
-        body = random.choices(bodies, [80, 8, 4, 4, 3, 3])[0]
-        entries.append(by(random.choice(users), body)._replace(at=PAST + at))
-    return entries
-
-
-async def applied(directory: Path, entries: Sequence[Entry], sizes: Iterable[int]) -> bytes:
-    """Apply a log in batches of these sizes; returns the database, laid out anew."""
-    store = await asyncio.to_thread(Store.open, directory)
-    rest = iter(entries)
-    for size in sizes:
-        await store.apply(list(islice(rest, size)))
-    await store.apply(list(rest))
-    await store.close()
-    db = apsw.Connection(str(directory / "chat.db"))
-    db.execute("UPDATE meta SET value = '' WHERE key = 'epoch'")  # it is random
-    db.execute("VACUUM INTO ?", (str(directory / "copy.db"),))
-    db.close()
-    return (directory / "copy.db").read_bytes()
-
-
-async def test_trimming_makes_the_same_bytes_whatever_the_batches(tmp_path: Path) -> None:
-    random = Random(20)
-    entries = some_life(random, 3000)
-    ways = [
-        [1] * 3000,
-        [],
-        [random.randint(1, 7) for _ in range(1000)],
-        [random.randint(1, 500) for _ in range(100)],
-    ]
-    databases = {
-        await applied(tmp_path / str(number), entries, sizes) for number, sizes in enumerate(ways)
-    }
-    assert len(databases) == 1
-
-
-async def test_a_cut_that_the_storage_refused_is_proposed_again(
-    start_node: StartNode, enter: LetIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await fill(tmp_path / "data", trimming.CHUNK_EVENTS + 100)
-    failures = 0
-    cut = trimming.cut
-
-    def full_at_first(db: apsw.Connection, trim: Trim) -> None:
-        nonlocal failures
-        if failures < 3:
-            failures += 1
-            raise apsw.FullError("no space left")
-        cut(db, trim)
-
-    monkeypatch.setattr(trimming, "cut", full_at_first)
-    node = await start_node(keep=Keep(messages=10))
-    ann = await enter(node, "ann", "ann")
-    await trimmed_to(ann, 10)
-    assert failures == 3
-
-
-async def test_people_go_on_talking_while_very_much_is_trimmed(
-    start_node: StartNode, enter: LetIn, tmp_path: Path
-) -> None:
-    await fill(tmp_path / "data", 100_000)
-    node = await start_node(keep=Keep(messages=100))
-    ann, bob = await enter(node, "ann", "ann"), await enter(node, "bob", "b2")
-    started = time.perf_counter()
-    delays: list[float] = []
-    while (await page(ann)).events[0].seq <= 99_900:
-        before = time.perf_counter()
-        text = f"meanwhile {len(delays)}"
-        await ann.say(text)
-        await bob.hears_text(text)
-        delays.append(time.perf_counter() - before)
-    took = time.perf_counter() - started
-    assert [text for text in bob.texts if text != "said"] == [
-        f"meanwhile {n}" for n in range(len(delays))
-    ]
-    print(
-        f"\n100,000 events trimmed in {took:.1f} s; {len(delays)} messages meanwhile took at most"
-        f" {max(delays) * 1000:.0f} ms"
-    )
-    assert max(delays) < 1
