@@ -71,6 +71,7 @@ class Accounts:
         self._doorman.check_registration()
         self._flood.register(origin.address)
         name = parse_name(user)
+        self._doorman.check_own_name(name, origin)
         given, kept = self._new_token(name, label)
         hashed = await self._doorman.passwords.hash(password, origin.address)
         proof = ByToken(digest(guest)) if guest is not None else None

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from chat_service.auth.doorman import Certified
 from chat_service.core.commands import Secret
 from chat_service.core.errors import Unavailable
 from chat_service.core.origin import parse_origin
+from chat_service.flood import Meter
 from chat_service.hub.outbox import Outbox
 from chat_service.services import Services
 from chat_service.session import Session
@@ -23,18 +25,23 @@ class Reception:
         self._max_sessions = max_sessions
         self._outlived = 0
 
+    def admit(self, peer: str) -> Meter:
+        """Count the connect of a peer whose session is yet to come; raises RateLimited."""
+        return self._services.flood.connect(parse_origin(peer))
+
     def open(
         self,
         codec: Codec,
         peer: str,
         *,
-        certified: str | None = None,
+        certified: Certified | None = None,
         bearer: Secret | None = None,
+        meter: Meter | None = None,
     ) -> Session:
         """Make the session of a new connection from a peer, as a socket or gRPC names it.
 
-        `certified` is whom the client's certificate names, None where none is asked for; `bearer`
-        a token that came before the first command.
+        `certified` is what the client's certificate says, None where none is asked for; `bearer`
+        a token that came before the first command; `meter` comes from `admit`, if that was asked.
 
         Raises Unavailable or RateLimited if none can be had now; those that exist live on.
         """
@@ -44,7 +51,8 @@ class Reception:
         if len(hub.registry) + self._outlived >= self._max_sessions:
             raise Unavailable("the server is full", retry_after=5.0)
         outbox = Outbox(*self._outbox_bounds)
-        return Session(self._services, codec, outbox, parse_origin(peer), certified, bearer)
+        address = parse_origin(peer)
+        return Session(self._services, codec, outbox, address, certified, bearer, meter)
 
     @contextmanager
     def outlived(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Any
 
-from chat_service.auth.doorman import Origin
+from chat_service.auth.doorman import Certified, Origin
 from chat_service.catch_up import catch_up, starting_point
 from chat_service.core import limits
 from chat_service.core.checks import CHECKS, check_send
@@ -56,6 +56,7 @@ from chat_service.core.events import (
 from chat_service.core.outcome import Applied, Entered
 from chat_service.deadlines import Deadlines
 from chat_service.entrance import Entrance
+from chat_service.flood import Meter
 from chat_service.hub.outbox import Outbox
 from chat_service.hub.registry import Subscriber
 from chat_service.in_flight import InFlight
@@ -82,8 +83,9 @@ class Phase(Enum):
 class Session:
     """One connection of one user. Also the `Owner` that the hub talks to.
 
-    `address` is where it comes from, without a port, and `certified` the name in its certificate.
-    Raises RateLimited if too many come from there.
+    `address` is where it comes from, without a port, `certified` what its certificate says, and
+    `meter` what counts it, where its connect was counted before. Raises RateLimited if too many
+    come from there.
     """
 
     def __init__(
@@ -92,8 +94,9 @@ class Session:
         codec: Codec,
         outbox: Outbox,
         address: str,
-        certified: str | None = None,
+        certified: Certified | None = None,
         bearer: Secret | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.outbox = outbox
         self.goodbye: Goodbye | None = None
@@ -106,7 +109,7 @@ class Session:
         self._archive = services.archive
         self._inquiries = services.inquiries
         self._flood = services.flood
-        self._meter = services.flood.connect(address)
+        self._meter = meter or services.flood.connect(address)
         self._codec = codec
         origin = Origin(address, certified=certified)
         epoch, typing = services.archive.epoch, codec.interactive
@@ -157,6 +160,8 @@ class Session:
         await self._execute(self._codec.end_of_input())
         if not self.ended:
             await self._in_flight.all_answered()
+            if self._catching_up is not None:  # it was asked for with Hello
+                await asyncio.wait((self._catching_up,))
             self._finish()
 
     async def close(self) -> None:
@@ -169,7 +174,6 @@ class Session:
         self._finish()
         self._deadlines.cancel()
         if self._catching_up is not None:
-            self._catching_up.cancel()
             await asyncio.gather(self._catching_up, return_exceptions=True)
         self._hub.leave(self._member, hold=expected_back and not self._entrance.transient)
         _log.debug("closed", session=self.id, user=self._member.user, lost=expected_back)
@@ -376,6 +380,8 @@ class Session:
         self._member.live = False
         self._in_flight.close()
         self._deadlines.cancel()
+        if self._catching_up is not None:
+            self._catching_up.cancel()
         self.outbox.close(last)
         if self.on_end is not None:
             self.on_end()

@@ -5,6 +5,7 @@ connects next, and the connections that exist live on.
 """
 
 import asyncio
+import math
 import ssl
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
+from chat_service.file_stamp import FileStamp, stamp
 from chat_service.logs import get
 from chat_service.startup import StartupError
 
@@ -93,29 +95,39 @@ class Tls:
 
 def load(files: TlsFiles) -> Credentials:
     """Read and check the files; raises StartupError."""
-    certificate = _read(files.certificate, "--tls-cert")
-    key = _read(files.key, "--tls-key")
+    certificate, key = pair = _read_pair(files)
     client_ca = None if files.client_ca is None else _read(files.client_ca, "--tls-client-ca")
     own = _check_certificate(certificate, files.certificate)
     _check_key(_private_key(key, files.key), own, files)
     if client_ca is not None:
         _check_authorities(client_ca, files.client_ca)
     context = _context(files, client_ca)
+    # OpenSSL has read the pair by itself: what it has is to be what was looked at here.
+    if _read_pair(files) != pair:
+        raise StartupError(f"{files.certificate} or {files.key} was replaced meanwhile: try again")
     return Credentials(certificate, key, client_ca, context, own.not_valid_after_utc)
 
 
-def common_name(certificate: bytes) -> str:
-    """Return the one common name in a certificate's subject, PEM or DER; empty if there is none."""
+def holder(certificate: bytes) -> tuple[str, float]:
+    """Return the one common name in a certificate, PEM or DER, and when the certificate expires.
+
+    The name is empty if there is none, or several; the time is in seconds since 1970.
+    """
     pem = certificate.startswith(b"-----BEGIN")
     load_one = x509.load_pem_x509_certificate if pem else x509.load_der_x509_certificate
     with suppress(ValueError):  # a certificate may be verified and odd all the same
-        names = load_one(certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        shown = load_one(certificate)
+        names = shown.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         if len(names) == 1 and isinstance(names[0].value, str):
-            return names[0].value
-    return ""
+            return names[0].value, shown.not_valid_after_utc.timestamp()
+    return "", math.inf
 
 
 # --- what is wrong, in one sentence ---
+
+
+def _read_pair(files: TlsFiles) -> tuple[bytes, bytes]:
+    return _read(files.certificate, "--tls-cert"), _read(files.key, "--tls-key")
 
 
 def _read(path: Path, flag: str) -> bytes:
@@ -217,15 +229,6 @@ def _context(files: TlsFiles, client_ca: bytes | None) -> ssl.SSLContext:
     return context
 
 
-def _stamps(files: TlsFiles) -> tuple[object, ...]:
-    """Return what changes when a file does, or when it is replaced by another."""
+def _stamps(files: TlsFiles) -> tuple[FileStamp, ...]:
     paths = (files.certificate, files.key, files.client_ca)
-    return tuple(_stamp(path) for path in paths if path is not None)
-
-
-def _stamp(path: Path) -> tuple[int, ...] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    return tuple(stamp(path) for path in paths if path is not None)

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from chat_service import tls
 from chat_service.startup import StartupError
-from chat_service.tls import Tls, TlsFiles, common_name, load
+from chat_service.tls import Tls, TlsFiles, holder, load
 from tests.certificates import Identity, replace
 from tests.waiting import until
 
@@ -150,22 +150,37 @@ def test_what_cannot_be_used_is_refused_with_a_sentence(
     assert "\n" not in str(refused.value)
 
 
+def test_a_pair_that_is_replaced_while_it_is_read_is_not_half_taken(
+    files: TlsFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = tls._context
+
+    def replaced(files: TlsFiles, client_ca: bytes | None) -> ssl.SSLContext:
+        Identity("chat-server", by=AUTHORITY).write(files.certificate.parent, "server")
+        return make(files, client_ca)
+
+    monkeypatch.setattr(tls, "_context", replaced)
+    with pytest.raises(StartupError, match="was replaced meanwhile: try again"):
+        load(files)
+
+
 # --- whom it names ---
 
 
-def test_a_subject_is_its_one_common_name() -> None:
+def test_a_certificates_holder_is_its_one_common_name_until_it_expires() -> None:
     ann = Identity.client("ann", by=AUTHORITY)
-    assert common_name(ann.pem) == "ann"
-    assert common_name(ann.certificate.public_bytes(Encoding.DER)) == "ann"
+    until = ann.certificate.not_valid_after_utc.timestamp()
+    assert holder(ann.pem) == ("ann", until)
+    assert holder(ann.certificate.public_bytes(Encoding.DER)) == ("ann", until)
 
 
 @pytest.mark.parametrize("names", [(), ("ann", "bob")])
 def test_without_one_common_name_nobody_is_named(names: tuple[str, ...]) -> None:
-    assert common_name(Identity.client(*names, by=AUTHORITY).pem) == ""
+    assert holder(Identity.client(*names, by=AUTHORITY).pem)[0] == ""
 
 
 def test_what_is_no_certificate_names_nobody() -> None:
-    assert common_name(b"ann") == ""
+    assert holder(b"ann")[0] == ""
 
 
 # --- when they change ---

@@ -7,6 +7,7 @@ is decided when the entry is applied, in its order.
 
 import asyncio
 import hashlib
+import time
 from typing import Final, Literal, NamedTuple, Self
 
 from chat_service.auth.guessing import GuessLimiter
@@ -29,16 +30,26 @@ CLIENT_BYTES: Final = 16
 """The length of what stands for a client's secret id."""
 
 
+class Certified(NamedTuple):
+    """What a client's certificate says: a name, empty if there is none, and when it expires.
+
+    `expires` in seconds since 1970.
+    """
+
+    name: str
+    expires: float
+
+
 class Origin(NamedTuple):
     """Where a connection comes from.
 
     `address` is an IP address without a port, `client` the digest of the client's secret id (empty
-    if it has none), `certified` the name in its certificate, None where none is asked for.
+    if it has none), `certified` what its certificate says, None where none is asked for.
     """
 
     address: str
     client: bytes = b""
-    certified: str | None = None
+    certified: Certified | None = None
 
     def of_client(self, client_id: str) -> Self:
         """Return where a client with this secret id, or with none, comes from.
@@ -95,12 +106,21 @@ class Doorman:
         if not self._registration:
             raise PermissionDenied("registration is closed: ask an admin for an account")
 
+    def check_own_name(self, name: str, origin: Origin) -> None:
+        """Raise PermissionDenied for any other name than the one in the client's certificate.
+
+        Else one client could take the name that another has a certificate for, or one like it.
+        """
+        if origin.certified is None:
+            return
+        own = _by_certificate("", origin.certified).name
+        if name != own:
+            raise PermissionDenied(f"your certificate is for {own}: register no other name")
+
     async def identify(self, shown: Credentials, origin: Origin) -> Identified:
         """Return who it is; raises Unauthenticated, InvalidAddress, RateLimited, Unavailable."""
         if origin.certified is not None:
-            if not origin.certified:
-                raise Unauthenticated("your certificate names nobody: it has no common name")
-            return Identified(_same(parse_name(origin.certified), shown.user), Vouched())
+            return _by_certificate(shown.user, origin.certified)
         if shown.token is not None:
             return await self._by_token(shown.user, shown.token)
         if self.mode == "token":
@@ -147,9 +167,11 @@ class Doorman:
             raise Unauthenticated("a signed token is needed")
         proof = ByToken(digest(token))
         name = parse_name(user) if user else await self._directory.bearer(proof.digest)
-        if name is None:
-            raise Unauthenticated("the token is not good, or no longer")
         ends = await self._directory.expiry(proof.digest)
+        # A guest's is still there where guests were let in before the last start.
+        is_guests = ends is None
+        if name is None or (is_guests and self.mode == "registered"):
+            raise Unauthenticated("the token is not good, or no longer")
         return Identified(name, proof, None if ends is None else ends / 1_000_000)
 
     async def _by_signature(self, user: str, token: str) -> Identified:
@@ -157,6 +179,15 @@ class Doorman:
             raise Unauthenticated("the token is not good, or no longer")
         vouchee = await self._verifier.verify(token)
         return Identified(_same(vouchee.name, user), Vouched(), vouchee.expires)
+
+
+def _by_certificate(user: str, certified: Certified) -> Identified:
+    if not certified.name:
+        raise Unauthenticated("your certificate names nobody: it has no common name")
+    if certified.expires <= time.time():  # since the handshake, which was some time ago
+        raise Unauthenticated("your certificate has expired")
+    name = _same(parse_name(certified.name), user)
+    return Identified(name, Vouched(), certified.expires)
 
 
 def _same(name: str, user: str) -> str:

@@ -11,14 +11,16 @@ import socket
 import ssl
 from typing import Final, cast
 
+from chat_service.auth.doorman import Certified
 from chat_service.config import Endpoint
-from chat_service.core.errors import Refusal
+from chat_service.core.errors import RateLimited, Refusal
 from chat_service.core.events import FAILED, Error, Event
+from chat_service.flood import Meter
 from chat_service.logs import get
 from chat_service.reception import Reception
 from chat_service.session import LINGER, Session
 from chat_service.startup import StartupError
-from chat_service.tls import Tls, common_name
+from chat_service.tls import Tls, holder
 from chat_service.transports.tls_socket import TlsTransport
 from chat_service.wire.line import LineCodec
 
@@ -74,12 +76,11 @@ class TcpTransport:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _accept(self) -> asyncio.Protocol:
+        connection = _Connection(self._reception, self._connections, self._keepalive)
         if self._tls is None:
-            return self._connection()
-        return TlsTransport(self._tls.credentials.context, self._connection, self._handshakes)
-
-    def _connection(self) -> "_Connection":
-        return _Connection(self._reception, self._connections, self._keepalive)
+            return connection
+        context = self._tls.credentials.context
+        return TlsTransport(context, connection, connection.is_admitted, self._handshakes)
 
 
 class _Connection(asyncio.Protocol):
@@ -96,8 +97,17 @@ class _Connection(asyncio.Protocol):
         self._changed = asyncio.Event()
         self._end_of_input = False
         self._paused = False
+        self._meter: Meter | None = None
         self._parting: asyncio.TimerHandle | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def is_admitted(self, socket_: asyncio.Transport) -> bool:
+        """Count the connect before its handshake, which costs more than all else up to a name."""
+        try:
+            self._meter = self._reception.admit(socket_.get_extra_info("peername")[0])
+        except RateLimited:
+            return False
+        return True
 
     # What the socket tells.
 
@@ -172,7 +182,10 @@ class _Connection(asyncio.Protocol):
         self._codec = codec
         try:
             peer = self._transport.get_extra_info("peername")[0]
-            session = self._reception.open(codec, peer, certified=_certified(self._transport))
+            meter, self._meter = self._meter, None  # of the first session alone
+            session = self._reception.open(
+                codec, peer, certified=_certified(self._transport), meter=meter
+            )
         except Refusal as refusal:
             error = Error(refusal.code, str(refusal), refusal.retry_after)
             self._transport.write(codec.encode(Event(error)))
@@ -261,11 +274,11 @@ class _Connection(asyncio.Protocol):
         self._closed.add_done_callback(lambda _: timer.cancel())
 
 
-def _certified(transport: asyncio.Transport) -> str | None:
-    """Return whom the client's certificate names; None if it showed none."""
+def _certified(transport: asyncio.Transport) -> Certified | None:
+    """Return what the client's certificate says; None if it showed none."""
     secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
     shown = secured.getpeercert(binary_form=True) if secured is not None else None
-    return common_name(shown) if shown else None
+    return Certified(*holder(shown)) if shown else None
 
 
 def _set_keepalive(sock: socket.socket, seconds: float) -> None:

@@ -25,18 +25,20 @@ _READ_BYTES: Final = 64 * 1024
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """A protocol to the socket below, a transport to the connection above.
 
-    The connection is made when the handshake is done; until then this is one of `handshakes`, the
-    oldest first.
+    The connection is told of when the handshake is done; until then this is one of `handshakes`,
+    the oldest first. There is no handshake where the socket is not admitted.
     """
 
     def __init__(
         self,
         context: ssl.SSLContext,
-        connection: Callable[[], asyncio.Protocol],
+        connection: asyncio.Protocol,
+        is_admitted: Callable[[asyncio.Transport], bool],
         handshakes: dict["TlsTransport", None],
     ) -> None:
         super().__init__()
-        self._make_connection = connection
+        self._above = connection
+        self._is_admitted = is_admitted
         self._handshakes = handshakes
         self._connection: asyncio.Protocol | None = None
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -49,13 +51,15 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the client to begin the handshake."""
         self._below = cast("asyncio.Transport", transport)
+        self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_TIMEOUT, self._below.abort)
+        if not self._is_admitted(self._below):
+            self._below.abort()  # no word of ours would be understood before there is TLS
+            return
         if len(self._handshakes) >= MAX_HANDSHAKES:
             oldest = next(iter(self._handshakes))
             del self._handshakes[oldest]
             oldest.abort()
         self._handshakes[self] = None
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.call_later(HANDSHAKE_TIMEOUT, self._below.abort)
 
     def data_received(self, data: bytes) -> None:
         """Go on with the handshake, or hand on what the bytes say."""
@@ -104,8 +108,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._flush()
         self._deadline.cancel()
         self._handshakes.pop(self, None)
-        self._connection = self._make_connection()
-        self._connection.connection_made(self)
+        connection = self._connection = self._above
+        del self._above, self._is_admitted  # what would be left of a circle when it is over
+        connection.connection_made(self)
 
     def _read(self, connection: asyncio.Protocol) -> None:
         """Hand on all that can be decrypted; raises SSLWantReadError at its end."""

@@ -5,10 +5,10 @@ from typing import Final, NamedTuple
 
 import grpc
 
-from chat_service.auth.doorman import Origin
+from chat_service.auth.doorman import Certified, Origin
 from chat_service.core.commands import Secret
 from chat_service.core.origin import parse_origin
-from chat_service.tls import Credentials, Tls, common_name
+from chat_service.tls import Credentials, Tls, holder
 from chat_service.transports.status import Context
 
 _BEARER: Final = "bearer "
@@ -18,7 +18,7 @@ class Visitor(NamedTuple):
     """What a call says of its caller; see `Origin` for `certified`."""
 
     address: str
-    certified: str | None
+    certified: Certified | None
     bearer: Secret | None
 
     @property
@@ -32,12 +32,12 @@ def visitor(context: Context, tls: Tls | None) -> Visitor:
     return Visitor(parse_origin(context.peer()), _certified(context, tls), _bearer(context))
 
 
-def _certified(context: Context, tls: Tls | None) -> str | None:
-    """Return whom the client's certificate names; None if none was asked for."""
+def _certified(context: Context, tls: Tls | None) -> Certified | None:
+    """Return what the client's certificate says; None if none was asked for."""
     if tls is None or tls.credentials.client_ca is None:
         return None
     (shown,) = context.auth_context()["x509_pem_cert"]
-    return common_name(shown)
+    return Certified(*holder(shown))
 
 
 def _bearer(context: Context) -> Secret | None:

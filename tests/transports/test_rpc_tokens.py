@@ -206,6 +206,21 @@ async def test_where_accounts_are_asked_for_no_guest_comes_in(
     assert (await enter(node, "bob", password=PASSWORD)).welcome.user == "bob"
 
 
+async def test_where_accounts_are_asked_for_a_guest_of_the_last_run_is_none_any_more(
+    start_node: StartNode, enter: Enter, open_stream: OpenStream, call: Call
+) -> None:
+    node = await start_node()
+    token = (await enter(node, "guest", "guest's")).welcome.token
+    await node.stop()
+    node = await start_node(auth="registered")
+    for user in ("guest", ""):
+        for stream in (open_stream(node), open_stream(node, token=token)):
+            told = await is_refused(stream, user, "guest's", token=token)
+            assert told == "the token is not good, or no longer"
+    await call(node, RegisterRequest(user="guest", password=PASSWORD), token)
+    assert (await enter(node, "guest", password=PASSWORD)).welcome.user == "guest"
+
+
 # --- tokens that somebody else signed ---
 
 Signer = Callable[..., str]

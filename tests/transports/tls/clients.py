@@ -45,13 +45,19 @@ class People:
 
     def stream(self, node: Node, shown: Identity | None = None) -> Stream:
         """Open a stream over gRPC."""
+        channel = self.channel(node, shown)
+        stream = Stream(channel, chat_pb2_grpc.ChatStub(channel).Connect())
+        self._stack.push_async_callback(stream.hang_up)
+        return stream
+
+    def channel(self, node: Node, shown: Identity | None = None) -> grpc.aio.Channel:
+        """Open a gRPC channel with a connection of its own."""
         key, chain = (shown.key_pem, shown.pem) if shown is not None else (None, None)
         credentials = grpc.ssl_channel_credentials(AUTHORITY.pem, key, chain)
         endpoint = str(node.endpoints["grpc"])
         channel = grpc.aio.secure_channel(endpoint, credentials, options=OPTIONS)
-        stream = Stream(channel, chat_pb2_grpc.ChatStub(channel).Connect())
-        self._stack.push_async_callback(stream.hang_up)
-        return stream
+        self._stack.push_async_callback(channel.close)
+        return channel
 
 
 def client_context(**attributes: Any) -> ssl.SSLContext:

@@ -7,6 +7,7 @@ import grpc
 import pytest
 from structlog.testing import capture_logs
 
+from chat_service.auth.doorman import Certified
 from chat_service.node import Node
 from chat_service.reception import Reception
 from chat_service.tls import TlsFiles
@@ -26,7 +27,8 @@ def certified(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     opened = Reception.open
 
     def remember(self: Reception, codec: Any, peer: str, **shown: Any) -> Any:
-        named.append(shown["certified"])
+        certified: Certified | None = shown["certified"]
+        named.append(certified and certified.name)
         return opened(self, codec, peer, **shown)
 
     monkeypatch.setattr(Reception, "open", remember)

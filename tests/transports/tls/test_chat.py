@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from structlog.testing import capture_logs
 
+from chat_service.core.bucket import Rate
 from chat_service.node import Node
 from chat_service.tls import TlsFiles
 from chat_service.transports import tls_socket
@@ -161,6 +162,21 @@ def _vanish_a_few_times(node: Node) -> None:
         plain = socket.create_connection((LOCAL, node.endpoints["tcp"].port), timeout=10)
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client_context().wrap_socket(plain).close()
+
+
+async def test_a_handshake_is_counted_before_it_is_made_and_its_session_is_not_again(
+    start_tls: StartTls, people: People
+) -> None:
+    node = await start_tls(rate_connects=Rate(0.001, 4))
+    for name in ("ann", "bob"):
+        await people.lines(node, name)
+    port = node.endpoints["tcp"].port
+    silent = [await asyncio.open_connection(LOCAL, port) for _ in range(3)]
+    assert await asyncio.wait_for(_all_of(silent[2][0]), 5) == b""
+    for reader, writer in silent[:2]:
+        assert not reader.at_eof()
+        writer.close()
+    silent[2][1].close()
 
 
 async def test_the_oldest_handshake_makes_room_for_one_more(
