@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROTOS := $(wildcard proto/chat/v1/*.proto)
+# Most of a test's time is waiting for something to happen, so there are more at once than cores.
+AT_ONCE := 4
 SERVICES := $(addprefix proto/chat/v1/,accounts.proto admin.proto chat.proto)
 
 help: ## Show this list
@@ -16,7 +18,7 @@ run: $(READY) ## Set everything up and serve on the embedded default
 	@exec $(BIN)/chat-server $(ARGS)
 
 test: $(READY) tools ## Set everything up and run the tests (under 10 minutes)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses $(AT_ONCE) --dist worksteal $(ARGS)
 
 test-long: $(READY) tools ## Run the tests that take minutes each
 	$(BIN)/pytest -m long --timeout 3600 -s $(ARGS)

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 import uvloop
+from hypothesis import HealthCheck, settings
 
 from chat.v1 import chat_pb2_grpc
 from chat_service.config import Config, Endpoint
@@ -18,6 +19,10 @@ from tests.accounts import call  # noqa: F401  (a fixture)
 from tests.processes import server_process  # noqa: F401  (a fixture)
 
 ANY_PORT = Endpoint("127.0.0.1", 0)
+
+# How long an example takes tells of the machine, which may have other things to do.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 StartNode = Callable[..., Awaitable[Node]]
 

@@ -231,15 +231,19 @@ def test_a_warning_is_an_event() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("log_format", ["human", "json"])
 def test_a_value_cannot_forge_a_line_or_reach_the_terminal(
-    log_format: LogFormat, text: str
+    log_format: LogFormat, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = configured(log_format)
-    log = logs.get("here")
-    log.info("s", user=text, list=[text], bytes=text.encode(errors="replace"), any=Shouting(text))
-    log.info("s", exception=text, stack=text)
-    log.info(text)
-    log.info(Shouting(text))  # type: ignore[arg-type]
-    logging.getLogger(text).info("%s", text)
+    with monkeypatch.context() as patch:
+        # Those of pytest itself would have its workers tell each other what no encoding has.
+        patch.setattr(logging.getLogger(), "handlers", [])
+        out = configured(log_format)
+        log = logs.get("here")
+        octets = text.encode(errors="replace")
+        log.info("s", user=text, list=[text], bytes=octets, any=Shouting(text))
+        log.info("s", exception=text, stack=text)
+        log.info(text)
+        log.info(Shouting(text))  # type: ignore[arg-type]
+        logging.getLogger(text).info("%s", text)
     assert_harmless(out.getvalue(), events=5)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def until(condition: Callable[[], object], *, within: float = 5.0, what: str = "") -> None:
+async def until(condition: Callable[[], object], *, within: float = 10.0, what: str = "") -> None:
     """Wait until a condition holds; fail the test if it does not in time (seconds)."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within

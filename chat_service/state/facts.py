@@ -69,7 +69,7 @@ class StateFacts:
         self.roles: dict[str, Room | None] = {}
         self.accounts: dict[str, Account | None] = {}
         self._bans: dict[str, Sanction] | None = None
-        self._banned_networks: list[tuple[IPv4Network | IPv6Network, Sanction]] = []
+        self._banned_networks: list[tuple[IPv4Network | IPv6Network, Sanction]] | None = None
 
     def one(self, sql: str, *bindings: Any) -> Any:
         """Return the first row, or None."""
@@ -211,6 +211,12 @@ class StateFacts:
 
     def _banned_network(self, address: str, at: int) -> Sanction | None:
         here = ip_address(address)
+        if self._banned_networks is None:  # reading one takes longer than to look into ten
+            self._banned_networks = [
+                (ip_network(subject), ban)
+                for subject, ban in self.bans().items()
+                if is_network(subject)
+            ]
         for network, ban in self._banned_networks:
             if here in network and ban.in_force(at):
                 return ban
@@ -219,11 +225,7 @@ class StateFacts:
     def bans(self) -> Mapping[str, Sanction]:
         """Return the bans from this server, by name or network."""
         if self._bans is None:
-            bans = self._bans = self._sanctions(SERVER, SanctionKind.BAN)
-            # Reading a network takes ten times as long as looking whether an address is in it.
-            self._banned_networks = [
-                (ip_network(subject), ban) for subject, ban in bans.items() if is_network(subject)
-            ]
+            self._bans = self._sanctions(SERVER, SanctionKind.BAN)
         return self._bans
 
     def _sanctions(self, topic: int, kind: SanctionKind) -> dict[str, Sanction]:
@@ -255,7 +257,7 @@ class StateFacts:
         """Read a room's roles and sanctions again; of the server's if `room` is empty."""
         self.roles.pop(room, None)
         if not room:
-            self._bans = None
+            self._bans = self._banned_networks = None
 
     def cached(self) -> int:
         """Return how many rows the caches hold."""
@@ -272,4 +274,4 @@ class StateFacts:
         self.sent.clear()
         self.roles.clear()
         self.accounts.clear()
-        self._bans = None
+        self._bans = self._banned_networks = None

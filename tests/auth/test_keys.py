@@ -108,7 +108,11 @@ def test_a_private_key_is_refused(tmp_path: Path) -> None:
         read_public_key(write(tmp_path / "key.pem", private_pem(issuer.P256)))
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", issuer.SECRET, pem(issuer.P256)[:80]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"nonsense", issuer.SECRET, pem(issuer.P256)[:80]],
+    ids=["nothing", "nonsense", "a secret", "half a key"],
+)
 def test_what_is_no_pem_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(StartupError, match="holds no public key in PEM"):
         read_public_key(write(tmp_path / "key.pem", content))

@@ -6,7 +6,7 @@ The transport is real: only the other side's behaviour is made up.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import grpc
@@ -130,8 +130,9 @@ class Peer:
         raise AssertionError(f"unexpected: {command}")
 
     async def drop(self, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> None:
-        """Break the stream."""
-        await self._context.abort(code, "dropped by the script")
+        """Break the stream, unless the client has already, of which grpc tells here."""
+        with suppress(grpc.aio.InternalError):
+            await self._context.abort(code, "dropped by the script")
 
     async def drop_with(self, status: Any) -> None:
         """Break the stream with a rich status."""

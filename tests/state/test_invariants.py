@@ -83,7 +83,7 @@ def check(state: State, at: int) -> None:
         assert not list(seats_in(state, NETWORK))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(logs)
 def test_some_things_are_never_true(entries: list[Entry]) -> None:
     with closing(State()) as state:
@@ -96,7 +96,7 @@ def test_some_things_are_never_true(entries: list[Entry]) -> None:
             check(state, entry.at)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(logs)
 def test_what_is_cached_is_what_is_stored(entries: list[Entry]) -> None:
     with closing(State()) as cached, closing(State()) as reopened:

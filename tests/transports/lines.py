@@ -66,12 +66,12 @@ class Lines:
             await self._writer.drain()
             await asyncio.sleep(0.02)
 
-    async def hears(self, line: str, *, within: float = 5.0) -> None:
+    async def hears(self, line: str, *, within: float = 10.0) -> None:
         """Wait for a line."""
         await self.hears_like(lambda it: it == line, what=line, within=within)
 
     async def hears_like(
-        self, wanted: Callable[[str], bool], *, what: str = "a line", within: float = 5.0
+        self, wanted: Callable[[str], bool], *, what: str = "a line", within: float = 10.0
     ) -> str:
         """Wait for a line that is as wanted; fails at once if the connection ends without it."""
 
@@ -88,7 +88,7 @@ class Lines:
         self.send("/rooms\n")
         await until(lambda: self._count("* you are in: ") > heard, what=f"{self.lines}")
 
-    async def until_ended(self, *, within: float = 5.0) -> None:
+    async def until_ended(self, *, within: float = 10.0) -> None:
         """Wait until the server has closed its side."""
         await until(lambda: self.ended, within=within, what=f"the end behind {self.lines}")
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_service.core import commands, events
@@ -319,7 +319,6 @@ def answer_to(codec: LineCodec, it: Received, refused: int) -> Event:
 
 
 @given(LINES, st.sampled_from(["\n", "\r\n", "\r\0"]), st.text("xyz/"), st.integers(1, 7))
-@settings(deadline=None)
 def test_the_same_lines_ask_and_tell_the_same_whole_and_byte_by_byte(
     lines: list[str], end: str, trailing: str, refused: int
 ) -> None:
@@ -332,7 +331,6 @@ def test_the_same_lines_ask_and_tell_the_same_whole_and_byte_by_byte(
     st.lists(st.binary() | LINES.map(lambda lines: "\n".join(lines).encode()), max_size=20),
     st.data(),
 )
-@settings(deadline=None)
 def test_no_bytes_and_no_replies_are_unexpected(chunks: list[bytes], data: st.DataObject) -> None:
     codec = LineCodec()
     bodies: list[EventBody] = [Ack(), Pong(), REFUSED, events.Roster("#a", ()), WELCOME]

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from chat_service.core.errors import InvalidText, TooLarge
@@ -48,7 +48,6 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     TEXTS,
     st.lists(st.integers(0, 10_000)),
 )
-@settings(deadline=None)
 def test_lines_are_the_same_whole_byte_by_byte_and_in_any_cuts(
     lines: list[tuple[str, bytes, bytes]], trailing: str, places: list[int]
 ) -> None:
@@ -61,7 +60,6 @@ def test_lines_are_the_same_whole_byte_by_byte_and_in_any_cuts(
 
 
 @given(st.lists(ODDITIES | st.binary(max_size=20)), st.lists(st.integers(0, 100_000)))
-@settings(deadline=None)
 def test_whatever_comes_is_read_alike_in_any_cuts_and_never_piles_up(
     pieces: list[bytes], places: list[int]
 ) -> None:
