@@ -34,9 +34,10 @@ from chat_service.state.store import Store
 from chat_service.tls import Tls, TlsFiles
 from chat_service.transports.accounts import AccountsService
 from chat_service.transports.admin import AdminService
+from chat_service.transports.connect import Calls
 from chat_service.transports.rpc import RpcTransport
 from chat_service.transports.tcp import TcpTransport
-from chat_service.transports.unary import UnaryService
+from chat_service.transports.web import WebTransport
 
 _log = get("node")
 
@@ -125,12 +126,22 @@ class Node:
         self._trimming = asyncio.create_task(
             Retention(config.keep, log, self._store, _now).run(), name="retention"
         )
+        services = self._services(doorman, flood, tls)
         if config.grpc is not None:
             self._transports["grpc"] = RpcTransport(
-                reception, config.grpc, config.keepalive, tls, self._services(doorman, flood, tls)
+                reception, config.grpc, config.keepalive, tls, services
             )
         if config.tcp is not None:
             self._transports["tcp"] = TcpTransport(reception, config.tcp, config.keepalive, tls)
+        if config.web is not None:
+            self._transports["web"] = WebTransport(
+                reception,
+                config.web,
+                config.keepalive,
+                Calls(services[0], flood),
+                tls,
+                config.web_origin,
+            )
         self._watching = [asyncio.create_task(self.loop_lag.run(), name="loop lag")]
         if tls is not None:
             self._watching.append(asyncio.create_task(tls.run(), name="certificate"))
@@ -144,7 +155,7 @@ class Node:
 
     def _services(
         self, doorman: Doorman, flood: FloodControl, tls: Tls | None
-    ) -> tuple[UnaryService, ...]:
+    ) -> tuple[AccountsService, AdminService]:
         desk = Desk(self.hub, self._ledger, _now)
         accounts = Accounts(desk, self._store, doorman, flood, self._config.token_lifetime)
         watched = Watched(self.hub, self._store, self.loop_lag, _now())

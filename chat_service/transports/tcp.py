@@ -8,7 +8,6 @@ the socket is not read.
 import asyncio
 import contextlib
 import socket
-import ssl
 from typing import Final, cast
 
 from chat_service.config import Endpoint
@@ -18,8 +17,8 @@ from chat_service.logs import get
 from chat_service.reception import Reception
 from chat_service.session import LINGER, Session
 from chat_service.startup import StartupError
-from chat_service.tls import Tls, common_name
-from chat_service.transports.tls_socket import TlsTransport
+from chat_service.tls import Tls
+from chat_service.transports.tls_socket import TlsTransport, certified
 from chat_service.wire.line import LineCodec
 
 _log = get("tcp")
@@ -172,7 +171,7 @@ class _Connection(asyncio.Protocol):
         self._codec = codec
         try:
             peer = self._transport.get_extra_info("peername")[0]
-            session = self._reception.open(codec, peer, certified=_certified(self._transport))
+            session = self._reception.open(codec, peer, certified=certified(self._transport))
         except Refusal as refusal:
             error = Error(refusal.code, str(refusal), refusal.retry_after)
             self._transport.write(codec.encode(Event(error)))
@@ -259,13 +258,6 @@ class _Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         timer = loop.call_later(LINGER, self._transport.abort)
         self._closed.add_done_callback(lambda _: timer.cancel())
-
-
-def _certified(transport: asyncio.Transport) -> str | None:
-    """Return whom the client's certificate names; None if it showed none."""
-    secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    shown = secured.getpeercert(binary_form=True) if secured is not None else None
-    return common_name(shown) if shown else None
 
 
 def _set_keepalive(sock: socket.socket, seconds: float) -> None:
