@@ -7,11 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
-from tests.conftest import StartNode
+from tests.conftest import ANY_PORT, StartNode
 from tests.scenarios.heard import Said
-from tests.scenarios.people import GrpcPerson
+from tests.scenarios.programs import GrpcPerson
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +52,26 @@ async def test_the_script_over_netcat_is_heard(start_node: StartNode) -> None:
         await bob.hears(Said("#lobby", "ann", "hello"))
         await until(lambda: netcat.poll() is not None, what="netcat to leave")
     await bob.hang_up()
+
+
+async def test_the_conversation_by_hand_over_a_websocket_goes_as_shown(
+    start_node: StartNode,
+) -> None:
+    node = await start_node(web=ANY_PORT)
+    lines = block("console", "websocat").splitlines()
+    asked = [line for line in lines if line.startswith('{"commands"')]
+    shown = [line for line in lines if line.startswith('{"events"')]
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"http://{node.endpoints['web']}/ws") as socket,
+    ):
+        for line in asked:
+            await socket.send_str(line)
+        told = [await socket.receive_str(timeout=5) for _ in shown]
+    kinds = [re.findall('"(welcome|ack|message)":', line) for line in shown]
+    assert [re.findall('"(welcome|ack|message)":', line) for line in told] == kinds
+    for line, said in zip(shown, told, strict=True):
+        assert said.startswith(re.split('"sentAt"|, …', line)[0])
 
 
 async def test_the_pipe_leaves_when_all_is_acknowledged(start_node: StartNode) -> None:

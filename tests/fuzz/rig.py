@@ -36,7 +36,8 @@ from chat_service.node import Node
 from chat_service.reception import Reception
 from tests.memory import resident
 from tests.scenarios.heard import Said
-from tests.scenarios.people import GrpcPerson, TcpPerson
+from tests.scenarios.people import TcpPerson
+from tests.scenarios.programs import GrpcPerson
 from tests.waiting import until
 
 CUT: Final = b"\xff\xff\xff\xff"
