@@ -35,6 +35,7 @@ from chat_service.tls import Tls, TlsFiles
 from chat_service.transports.accounts import AccountsService
 from chat_service.transports.admin import AdminService
 from chat_service.transports.connect import Calls
+from chat_service.transports.http_connections import HttpConnections
 from chat_service.transports.rpc import RpcTransport
 from chat_service.transports.tcp import TcpTransport
 from chat_service.transports.web import WebTransport
@@ -139,6 +140,7 @@ class Node:
                 config.web,
                 config.keepalive,
                 Calls(services[0], flood),
+                _http_connections(config),
                 tls,
                 config.web_origin,
             )
@@ -238,6 +240,12 @@ def _tls(config: Config) -> Tls | None:
     if config.tls_cert is None or config.tls_key is None:
         return None
     return Tls(TlsFiles(config.tls_cert, config.tls_key, config.tls_client_ca))
+
+
+def _http_connections(config: Config) -> HttpConnections:
+    """Allow as many as sessions, and one address as many as it may open at once."""
+    connects = config.rate_connects
+    return HttpConnections(config.max_sessions, None if connects is None else int(connects.burst))
 
 
 def _verifier(config: Config) -> TokenVerifier | None:

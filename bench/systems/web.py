@@ -25,6 +25,8 @@ from chat_service import __version__
 _MASKED: Final = 0x80
 _LAST: Final = 0x80
 _NO_MASK: Final = bytes(4)
+_PING: Final = b"\x89\x00"
+_PONG: Final = b"\x8a\x80" + _NO_MASK
 _TEXT: Final = 1
 _BINARY: Final = 2
 _REF: Final = 2**32
@@ -39,6 +41,7 @@ class WebClient(SocketClient):
 
     _nonce = 0
     _pings = _REF
+    _half_a_ping = False
 
     @abstractmethod
     def commands(self, *, hello: str = "", rooms: Sequence[str] = (), ping: int) -> bytes:
@@ -71,6 +74,17 @@ class WebClient(SocketClient):
         """Send all in one frame, with nonces, as a client does that cares for exactly once."""
         first, self._nonce = self._nonce + 1, self._nonce + len(messages)
         await self.push(self._frame(self.sends(first, messages)))
+
+    def data_received(self, data: bytes) -> None:
+        """Answer the server's pings, else it hangs up on who only listens.
+
+        What looks like one inside a message is answered as well: a pong that nobody has asked for
+        is allowed (RFC 6455, section 5.5.3).
+        """
+        if _PING in data or (self._half_a_ping and data.startswith(_PING[1:])):
+            self.write(_PONG)
+        self._half_a_ping = data.endswith(_PING[:1])
+        super().data_received(data)
 
     def encode(self, to: str, text: bytes) -> bytes:
         """Return a frame of one Send."""

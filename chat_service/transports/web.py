@@ -6,7 +6,6 @@ from typing import Final, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from aiohttp.web_protocol import RequestHandler
 
 from chat_service.config import Endpoint
 from chat_service.reception import Reception
@@ -14,6 +13,7 @@ from chat_service.startup import StartupError
 from chat_service.tls import Tls
 from chat_service.transports.connect import MAX_BODY_BYTES, Calls, bearer
 from chat_service.transports.guard import OriginCheck, harden
+from chat_service.transports.http_connections import HttpConnection, HttpConnections
 from chat_service.transports.page import Page
 from chat_service.transports.tls_socket import TlsTransport
 from chat_service.transports.websocket import WebSockets
@@ -37,12 +37,14 @@ class WebTransport:
         endpoint: Endpoint,
         keepalive: float,
         calls: Calls,
+        connections: HttpConnections,
         tls: Tls | None = None,
         origins: Collection[str] = (),
     ) -> None:
         self._endpoint = endpoint
         self._tls = tls
         self._check_origin = OriginCheck(origins, local=endpoint.is_local)
+        self._connections = connections
         self._sockets = WebSockets(reception, keepalive)
         self._draining = False
         self._handshakes: dict[TlsTransport, None] = {}
@@ -97,12 +99,14 @@ class WebTransport:
             return self._connection()
         return TlsTransport(self._tls.credentials.context, self._connection, self._handshakes)
 
-    def _connection(self) -> RequestHandler:
-        return cast("web.Server", self._runner.server)()
+    def _connection(self) -> asyncio.Protocol:
+        return HttpConnection(cast("web.Server", self._runner.server)(), self._connections)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let no other site's page do what only this one's may; a link from there is welcome."""
+        if request.transport and (connection := HttpConnection.of(request.transport)) is not None:
+            connection.use()
         if request.method not in ("GET", "HEAD") or request.path == "/ws":
             self._check_origin(request)
         return await handler(request)

@@ -7,7 +7,7 @@ encoding a delivery. aiohttp writes whole frames at a time itself, so neither cu
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -18,6 +18,7 @@ from chat_service.core.limits import MAX_FRAME_BYTES
 from chat_service.logs import get
 from chat_service.reception import Reception
 from chat_service.session import LINGER, Session
+from chat_service.transports.http_connections import HttpConnection
 from chat_service.transports.tls_socket import certified
 from chat_service.wire.json import JsonCodec
 from chat_service.wire.protobuf import ProtobufCodec
@@ -84,6 +85,8 @@ class WebSockets:
         await socket.prepare(request)
         if (transport := request.transport) is None:  # gone again
             return socket
+        if (connection_so_far := HttpConnection.of(transport)) is not None:
+            connection_so_far.upgrade()
         codec = _CODECS[spoken]()
         try:
             peer = transport.get_extra_info("peername")[0]
@@ -132,11 +135,12 @@ class _WebSocket(asyncio.Protocol):
         self._paused = False
         self._heard_out = False
         self._parting: asyncio.TimerHandle | None = None
+        self._reading: asyncio.Timeout | None = None
         self._http = cast("asyncio.Protocol", transport.get_protocol())
         transport.set_protocol(self)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         session.outbox.on_ready = self._write
-        session.on_end = self._arm_linger
+        session.on_end = self._session_ended
 
     # What the socket tells.
 
@@ -176,18 +180,19 @@ class _WebSocket(asyncio.Protocol):
     # What the handler does.
 
     async def serve(self) -> None:
-        """Execute what comes until the client hangs up, and flush what is left."""
+        """Execute what comes until it has ended, flush what is left, and see the client off."""
         session = self._session
         try:
             await self._execute(session)
         except Exception:
             _log.exception("session failed", session=session.id)
             session.end(FAILED)
-        self._heard_out = True
         try:
             self._write()
         finally:
-            await session.close()
+            await session.close()  # its name is free, however long the last events take
+        while not self._heard_out:
+            await self._receive()
         if self._parting is not None:
             self._transport.close()
         try:
@@ -196,18 +201,32 @@ class _WebSocket(asyncio.Protocol):
             self._transport.abort()
 
     async def _execute(self, session: Session) -> None:
-        """Execute what the client sends up to its close frame; what comes too late is ignored."""
-        while (message := await self._socket.receive()).type not in _GONE:
-            if message.type is self._expected:
-                await session.feed(message.data)
-            elif message.type is not WSMsgType.CLOSE:
-                why = f"messages are {self._expected.name.lower()} in this subprotocol"
-                session.end(Goodbye(GoodbyeReason.PROTOCOL_ERROR, why))
-            else:
-                # A page that is loaded anew may be back in a moment, and wants its name.
-                if message.data != WSCloseCode.GOING_AWAY:
-                    await session.end_of_input()
-                return
+        """Execute what the client sends, up to its close frame or the end of the session."""
+        try:
+            async with asyncio.timeout(None) as self._reading:
+                while not (session.ended or self._heard_out):
+                    await self._take(session, *await self._receive())
+        except TimeoutError:
+            if not session.ended:
+                raise
+        finally:
+            self._reading = None
+
+    async def _receive(self) -> tuple[WSMsgType, Any]:
+        message = await self._socket.receive()
+        self._heard_out = message.type in _GONE or message.type is WSMsgType.CLOSE
+        return message.type, message.data
+
+    async def _take(self, session: Session, kind: WSMsgType, data: Any) -> None:
+        if kind is self._expected:
+            await session.feed(data)
+        elif kind is WSMsgType.CLOSE:
+            # A page that is loaded anew may be back in a moment, and wants its name.
+            if data != WSCloseCode.GOING_AWAY:
+                await session.end_of_input()
+        elif not self._heard_out:
+            why = f"messages are {self._expected.name.lower()} in this subprotocol"
+            session.end(Goodbye(GoodbyeReason.PROTOCOL_ERROR, why))
 
     def _write(self) -> None:
         if self.closed.done() or self._transport.is_closing():
@@ -229,8 +248,11 @@ class _WebSocket(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._parting = loop.call_later(wait, self._transport.close)
 
-    def _arm_linger(self) -> None:
-        timer = asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
+    def _session_ended(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._reading is not None:
+            self._reading.reschedule(loop.time())  # there is nothing more to execute
+        timer = loop.call_later(LINGER, self._transport.abort)
         self.closed.add_done_callback(lambda _: timer.cancel())
 
 

@@ -13,12 +13,7 @@ from chat_service.node import Node
 from chat_service.startup import StartupError
 from chat_service.transports.page import Page
 from tests.conftest import ANY_PORT, StartNode
-from tests.transports.web_clients import RawSocket
-
-
-@pytest.fixture
-async def node(start_node: StartNode) -> Node:
-    return await start_node(web=ANY_PORT)
+from tests.transports.web.clients import RawSocket
 
 
 @pytest.fixture

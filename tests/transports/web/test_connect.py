@@ -8,7 +8,7 @@ import pytest
 
 from chat_service.node import Node
 from tests.accounts import PASSWORD
-from tests.conftest import ANY_PORT, StartNode
+from tests.conftest import StartNode
 
 
 class Answer(NamedTuple):
@@ -18,11 +18,6 @@ class Answer(NamedTuple):
 
 
 Post = Callable[..., Awaitable[Answer]]
-
-
-@pytest.fixture
-async def node(start_node: StartNode) -> Node:
-    return await start_node(web=ANY_PORT)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import os
 import socket
 import ssl
 import struct
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, Final, Self
 
 import aiohttp
 
@@ -21,6 +22,8 @@ PROTOBUF = "chat.v1.protobuf"
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 Told = dict[str, Any]
+
+HELLO: Final = {"ref": 1, "hello": {"user": "ann"}}
 
 
 class Socket:
@@ -167,3 +170,8 @@ class RawSocket:
     async def hang_up(self) -> None:
         self.writer.close()
         await asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
+
+
+def message_of(text: str) -> Callable[[Told], bool]:
+    """Return what tells a message from the other events."""
+    return lambda event: event.get("message", {}).get("text") == text
