@@ -6,7 +6,7 @@ import subprocess
 import time
 from typing import Final
 
-from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, expect
+from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, expect
 
 from tests.processes import ServerProcess
 
@@ -32,9 +32,15 @@ class Person:
         self.name = ""
         self.complaints: list[str] = []
         """What the browser had to say that it should not: errors, violations of the policy."""
-        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("pageerror", self._see_error)
         page.on("console", self._overhear)
         page.on("dialog", self._dismiss)
+
+    def close_eyes(self) -> None:
+        """Look at the page no more."""
+        self.page.remove_listener("pageerror", self._see_error)
+        self.page.remove_listener("console", self._overhear)
+        self.page.remove_listener("dialog", self._dismiss)
 
     def come_in(self, name: str, how: str = "Guest") -> "Person":
         """Enter as a guest (without the detours of a hand), or with an account."""
@@ -109,9 +115,17 @@ class Person:
     def member(self, name: str) -> Locator:
         return self.page.locator("#members .entry").filter(has_text=re.compile(rf"^\w?{name}"))
 
+    def sign_out(self) -> None:
+        self.page.locator("#me").click()
+        self.page.locator("#sign-out").click()
+        expect(self.dialog).to_be_visible()
+
     def leave(self) -> None:
         """Go to where no page is, as a browser does that is closed."""
         self.page.close()
+
+    def _see_error(self, error: Error) -> None:
+        self.complaints.append(f"error: {error}")
 
     def _overhear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not _EXPECTED.search(message.text):

@@ -22,9 +22,7 @@ def test_register_sign_out_and_sign_in(open_page: Open, fresh: Fresh, room: str)
     ann.page.reload()
     expect(ann.page.locator("#me-name")).to_have_text(name)
     ann.open(room)
-    ann.page.locator("#me").click()
-    ann.page.get_by_role("button", name="Sign out", exact=True).click()
-    expect(ann.dialog).to_be_visible()
+    ann.sign_out()
     assert "secret" not in str(ann.page.evaluate("Object.entries(localStorage)"))
     ann.ask_in(name, "Sign in", "wrong password")
     expect(ann.dialog.locator("#sign-in-error")).not_to_be_empty()
@@ -77,10 +75,8 @@ def test_two_tabs_of_an_account_sign_out_together(
     one.say("by one")
     other.open(room)
     other.reads_exactly("by one")
-    one.page.locator("#me").click()
-    one.page.get_by_role("button", name="Sign out", exact=True).click()
-    for it in (one, other):
-        expect(it.dialog).to_be_visible()
+    one.sign_out()
+    expect(other.dialog).to_be_visible()
 
 
 def test_a_sign_in_that_is_revoked_elsewhere_ends(open_page: Open, fresh: Fresh) -> None:

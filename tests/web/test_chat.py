@@ -129,45 +129,8 @@ def test_who_is_here_is_told_with_roles_and_presence(
     ann.say(f"/op {bob.name}")
     expect(ann.member(bob.name)).to_contain_text("moderator")
     bob.is_told(f"{ann.name} has made you a moderator of {room}")
-    bob.leave()
+    bob.sign_out()
     expect(ann.page.locator("#members h3")).to_have_text(["Online — 1", "Away — 1"])
-
-
-def test_moderation(open_page: Open, room: str, fresh: Fresh) -> None:
-    ann, bob = (open_page().come_in(fresh(it)) for it in ("ann", "bob"))
-    ann.join(room)
-    bob.join(room)
-    ann.say(f"/mute {bob.name} 10m too loud")
-    bob.is_told(re.compile(rf"{ann.name} has muted you in {room} until .*\(too loud\)"))
-    bob.say("but")
-    expect(bob.page.locator("article.failed")).to_contain_text("Not sent")
-    bob.page.get_by_role("button", name="Discard").click()
-    ann.say(f"/unmute {bob.name}")
-    bob.is_told("has unmuted you")
-    ann.say(f"/kick {bob.name} enough")
-    bob.is_in("#lobby")
-    bob.is_told(f"{ann.name} has kicked you from {room} (enough)")
-    expect(bob.entry(room)).to_have_count(0)
-    ann.is_told(f"You have kicked {bob.name} from {room} (enough)")
-    ann.say(f"/ban {bob.name} 10 minutes")
-    ann.is_told("10 is no duration")
-    ann.say(f"/ban {bob.name} 10m")
-    ann.is_told("You have banned")
-    bob.say(f"/join {room}")
-    expect(bob.page.locator(".notice.error").last).to_contain_text(room)
-    bob.is_in("#lobby")
-
-
-def test_an_invitation_has_a_button_to_join(open_page: Open, room: str, fresh: Fresh) -> None:
-    ann, bob = (open_page().come_in(fresh(it)) for it in ("ann", "bob"))
-    ann.join(room)
-    ann.say(f"/invite {bob.name}")
-    expect(bob.entry(f"@{ann.name}")).to_have_text(re.compile("1 unread"))
-    bob.open(f"@{ann.name}")
-    bob.page.get_by_role("button", name=f"Join {room}").click()
-    bob.is_in(room)
-    ann.open(room)
-    ann.is_told(f"{bob.name} joined")
 
 
 def test_rooms_are_left_by_a_button(open_page: Open, room: str, fresh: Fresh) -> None:

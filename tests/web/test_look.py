@@ -128,19 +128,29 @@ def press_until(person: Person, key: str, selector: str) -> None:
     raise AssertionError(f"{key} does not lead to {selector}")
 
 
-def test_what_comes_in_is_said_politely(open_page: Open, room: str, fresh: Fresh) -> None:
-    ann, bob = (open_page().come_in(fresh(it)) for it in ("ann", "bob"))
+def test_what_comes_in_is_said_politely(
+    open_page: Open, context: Callable[..., BrowserContext], room: str, fresh: Fresh
+) -> None:
+    mine = context()
+    mine.clock.install()
+    ann, bob = open_page(within=mine).come_in(fresh("ann")), open_page().come_in(fresh("bob"))
     ann.join(room)
     bob.join(room)
     bob.say("hello")
+    ann.reads("hello")
+    mine.clock.fast_forward(2_000)
     live = ann.page.locator("#live")
     expect(live).to_have_attribute("aria-live", "polite")
     expect(live).to_have_text(f"{bob.name}: hello")
     for number in range(5):
         bob.say(f"number {number}")
+    ann.reads("number 4")
+    mine.clock.fast_forward(2_000)
     expect(live).to_have_text(re.compile(r"^\d+ new messages$"))
     bob.open("#lobby")
     bob.say("elsewhere")
+    ann.entry("#lobby").filter(has_text="unread").wait_for()
+    mine.clock.fast_forward(2_000)
     expect(live).not_to_contain_text("elsewhere")
 
 

@@ -3,6 +3,8 @@
 import re
 import signal
 from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
@@ -60,7 +62,7 @@ def test_what_is_said_while_the_server_dies_happens_once(
     server = start_web()
     ann, bob = open_page(server).come_in("ann"), open_page(server).come_in("bob")
     said = []
-    for round_ in range(3):
+    for round_ in range(2):
         for number in range(10):
             said.append(f"{round_}-{number}")
             ann.say(said[-1])
@@ -72,14 +74,15 @@ def test_what_is_said_while_the_server_dies_happens_once(
     ann.reads_exactly(*said)
 
 
-def test_offline_and_back(open_page: Open, context: Context, server: ServerProcess, room: str,
-                          fresh: Fresh) -> None:  # fmt: skip
+def test_offline_and_back(open_page: Open, context: Context, room: str, fresh: Fresh) -> None:
     far = context()
+    far.clock.install()
     ann, bob = open_page(within=far).come_in(fresh("ann")), open_page().come_in(fresh("bob"))
     ann.join(room)
     bob.join(room)
     far.set_offline(True)
-    expect(ann.banner).to_contain_text("reconnecting", timeout=15_000)
+    far.clock.fast_forward(6_000)  # the server has had its time to give a sign of life
+    expect(ann.banner).to_contain_text("reconnecting")
     bob.say("are you there?")
     ann.say("not now")
     far.set_offline(False)
@@ -203,3 +206,53 @@ def test_a_guest_whose_connection_was_lost_is_the_same_guest(
     bob.say("again")
     expect(ann.texts).to_have_text(["psst", "again"], timeout=15_000)
     nc.close()
+
+
+def test_when_the_log_was_replaced_it_is_told_and_the_talk_goes_on(
+    open_page: Open, start_web: StartWeb, tmp_path: Path
+) -> None:
+    first = start_web()
+    ann, bob = open_page(first).come_in("ann"), open_page(first).come_in("bob")
+    ann.join("#dev")
+    bob.join("#dev")
+    ann.say("before")
+    bob.reads_exactly("before")
+    first.kill()
+    expect(ann.banner).to_be_visible()
+    ann.say("meanwhile")
+    start_web(*ports(first), "--data", str(tmp_path / "another"))
+    for it in (ann, bob):
+        it.is_told("Some messages cannot be shown any more")
+        it.is_in("#dev")
+    bob.say("after")
+    ann.reads("after")
+    expect(ann.texts.filter(has_text="before")).to_have_count(0)
+    expect(ann.member("bob")).to_be_visible()
+    for it in (ann, bob):
+        expect(it.texts.filter(has_text="after")).to_have_count(1)
+
+
+def test_who_is_superseded_says_so_and_can_take_the_session_back(
+    open_page: Open, room: str, fresh: Fresh
+) -> None:
+    ann, bob = (open_page().come_in(fresh(it)) for it in ("ann", "bob"))
+    ann.join(room)
+    ann.field.fill("a draft")
+    client_id = ann.page.evaluate("JSON.parse(sessionStorage.getItem('chat.client_id'))")
+    bob.page.evaluate(TAKE_OVER, [ann.name, client_id])
+    expect(ann.banner).to_contain_text("Another window goes on")
+    ann.banner.get_by_role("button").click()
+    expect(ann.page.locator("#me-name")).to_have_text(ann.name)
+    expect(ann.banner).to_be_hidden()
+    ann.open(room)
+    expect(ann.field).to_have_value("a draft")
+    ann.say("here again")
+    ann.reads_exactly("here again")
+
+
+TAKE_OVER: Final = """([user, clientId]) => new Promise((resolve) => {
+    const socket = new WebSocket(`ws://${location.host}/ws`, "chat.v1.json");
+    const commands = [{ hello: { user, clientId } }];
+    socket.onopen = () => socket.send(JSON.stringify({ commands }));
+    socket.onmessage = resolve;
+})"""

@@ -62,9 +62,12 @@ export class App {
     location.reload();
   }
 
-  /** Takes the session back from whoever has taken it over. */
+  /**
+   * Takes the session back from whoever has taken it over. A guest is known by the client_id alone;
+   * where there is a better proof, the two need not drive each other out for ever.
+   */
   takeBack() {
-    own.set("client_id", null);
+    if (this.identity?.isAccount) own.set("client_id", null);
     location.reload();
   }
 
@@ -96,7 +99,7 @@ export class App {
   #happened(events) {
     const isFirst = this.store.user === "";
     this.store.apply(events);
-    if (this.session) this.session.rooms = new Set(this.store.rooms.map((it) => it.address));
+    if (this.session) this.session.rooms = new Set(this.store.conversations.rooms.map((it) => it.address));
     if (!events.some((it) => it.welcome)) return;
     if (isFirst) this.outgoing.restore(this.store.user);
     this.signIn.close();

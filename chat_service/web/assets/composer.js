@@ -28,7 +28,7 @@ export class Composer {
   constructor(store, submit) {
     this.#store = store;
     this.#submit = submit;
-    const rooms = () => store.rooms.map((it) => it.address);
+    const rooms = () => store.conversations.rooms.map((it) => it.address);
     const box = byId("suggestions", HTMLElement);
     this.#completion = new Completion(this.#field, box, () => store.names, rooms);
     const form = byId("composer", HTMLFormElement);

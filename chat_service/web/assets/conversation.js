@@ -1,7 +1,8 @@
 /** A room or a private conversation: what was said there, who is there, what is unread. */
 
-/** @import {Member} from "./contract.js" */
+/** @import {Member, Message} from "./contract.js" */
 /** @import {Sending} from "./outgoing.js" */
+import { milliseconds } from "./contract.js";
 
 /** Items that are kept in memory; older ones are the server's to tell again. */
 const MAX_ITEMS = 200_000;
@@ -124,4 +125,14 @@ export class Conversation {
     }
     this.more = true;
   }
+}
+
+/**
+ * Returns a message as it is shown.
+ * @param {Message} message
+ * @param {number} seq
+ * @returns {Said}
+ */
+export function asItem({ sender, text, sentAt }, seq) {
+  return { kind: "message", key: `m${seq}`, seq, at: milliseconds(sentAt), sender, text };
 }

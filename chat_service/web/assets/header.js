@@ -31,8 +31,8 @@ function roomSubtitle(members) {
 
 /** @param {Store} store */
 export function drawTitle(store) {
-  const count = store.unread > 0 ? `(${store.unread}) ` : store.anyUnread ? "• " : "";
-  const { conversation } = store;
+  const { conversation, conversations } = store;
+  const count = conversations.unread > 0 ? `(${conversations.unread}) ` : conversations.anyUnread ? "• " : "";
   const title = `${count}${conversation.isRoom ? conversation.address : conversation.name} · Chat`;
   if (document.title !== title) document.title = title;
 }

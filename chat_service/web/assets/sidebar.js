@@ -32,12 +32,12 @@ export class Sidebar {
 
   draw() {
     const focused = document.activeElement?.getAttribute("data-focus");
-    const rooms = this.#store.rooms.sort(byName).map((it) => this.#entry(it));
-    const people = this.#store.people.map((it) => this.#entry(it));
+    const rooms = this.#store.conversations.rooms.sort(byName).map((it) => this.#entry(it));
+    const people = this.#store.conversations.people.map((it) => this.#entry(it));
     this.#rooms.replaceChildren(...rooms);
     this.#people.replaceChildren(...people);
     byId("no-people", HTMLElement).hidden = people.length > 0;
-    byId("sidebar-unread", HTMLElement).hidden = !this.#store.anyUnread;
+    byId("sidebar-unread", HTMLElement).hidden = !this.#store.conversations.anyUnread;
     if (focused) this.#focus(focused);
   }
 

@@ -4,8 +4,9 @@
 /** @import {Changes} from "./changes.js" */
 /** @import {Notice, Said} from "./conversation.js" */
 /** @import {Outgoing} from "./outgoing.js" */
-import { LOBBY, integer, milliseconds } from "./contract.js";
-import { Conversation } from "./conversation.js";
+import { LOBBY, integer } from "./contract.js";
+import { Conversation, asItem } from "./conversation.js";
+import { Conversations } from "./conversations.js";
 import { deed } from "./deeds.js";
 import { mentions } from "./format.js";
 import { Reading } from "./reading.js";
@@ -13,13 +14,12 @@ import { shared } from "./storage.js";
 
 /** Private conversations that are remembered over a reload. */
 const MAX_PEERS = 50;
+const LOST = "Some messages cannot be shown any more";
 
 /** @typedef {{conversation: Conversation, item: Said, mentioned: boolean}} Heard */
-
 export class Store {
   user = "";
-  /** @type {Map<string, Conversation>} */
-  conversations = new Map();
+  conversations = new Conversations();
   /** The address that is shown. */
   current = LOBBY;
   limits = { maxTextBytes: 4096, maxHistory: 200, presenceLimit: 500 };
@@ -33,6 +33,10 @@ export class Store {
   #reading = new Reading();
   #epoch = "";
   #notes = 0;
+  /** Rooms that one was not in any more on coming back, since the server has lost its log. @type {Set<string>} */
+  #lost = new Set();
+  /** The one of them that was shown. */
+  #left = "";
 
   /**
    * @param {Changes} changes
@@ -46,28 +50,6 @@ export class Store {
 
   get conversation() {
     return this.of(this.current);
-  }
-
-  /** In the order of joining. */
-  get rooms() {
-    return [...this.conversations.values()].filter((it) => it.isRoom);
-  }
-
-  /** Private conversations, the latest first. */
-  get people() {
-    const all = [...this.conversations.values()].filter((it) => !it.isRoom);
-    return all.sort((one, other) => other.lastSeq - one.lastSeq);
-  }
-
-  /** What concerns the user: private messages and mentions that are unread. */
-  get unread() {
-    let total = 0;
-    for (const it of this.conversations.values()) total += it.isRoom ? it.mentions : it.unread;
-    return total;
-  }
-
-  get anyUnread() {
-    return [...this.conversations.values()].some((it) => it.unread > 0);
   }
 
   /** @param {ChatEvent[]} events */
@@ -95,6 +77,7 @@ export class Store {
     const before = this.conversations.get(this.current);
     if (before) before.marker = 0;
     this.current = address;
+    this.#left = "";
     this.of(address);
     this.#changes.mark("current", "list", "items", "members");
     this.read();
@@ -176,7 +159,7 @@ export class Store {
 
   /** Every name that was heard of, for completion. */
   get names() {
-    const names = new Set(this.people.map((it) => it.name));
+    const names = new Set(this.conversations.people.map((it) => it.name));
     for (const name of this.conversation.members.keys()) names.add(name);
     for (const item of this.conversation.items.slice(-200)) {
       if (item.kind === "message") names.add(item.sender);
@@ -204,11 +187,14 @@ export class Store {
     if (user !== this.user) this.#becomes(user);
     if (cursor?.epoch !== this.#epoch) this.#enterLog(cursor?.epoch ?? "");
     this.limits = { ...this.limits, ...limits };
-    for (const { address } of this.rooms) {
-      if (!rooms.includes(address)) this.conversations.delete(address);
+    for (const { address } of this.conversations.rooms) {
+      if (!rooms.includes(address) && this.conversations.delete(address)) this.#lost.add(address);
     }
     for (const room of rooms) this.of(room);
-    if (!this.conversations.has(this.current)) this.current = LOBBY;
+    if (!this.conversations.has(this.current)) {
+      this.#left = this.current;
+      this.current = LOBBY;
+    }
     this.#changes.mark("me", "list", "current", "members", "items");
   }
 
@@ -286,7 +272,7 @@ export class Store {
    */
   #passage({ room, user }, seq, came) {
     if (user === this.user) {
-      if (came) this.of(room);
+      if (came) this.#entered(room);
       else this.close(room);
       return;
     }
@@ -295,6 +281,15 @@ export class Store {
     else conversation.members.delete(user);
     this.#notice(conversation, seq, `${user} ${came ? "joined" : "left"}`);
     this.#changes.mark("members");
+  }
+
+  /** @param {string} room */
+  #entered(room) {
+    this.of(room);
+    if (!this.#lost.delete(room)) return;
+    this.note(room, LOST, "gap");
+    if (room === this.#left && this.current === LOBBY) this.open(room);
+    this.#changes.mark("stale", "roster");
   }
 
   /**
@@ -317,7 +312,7 @@ export class Store {
     for (const address of to ? [to] : this.conversations.keys()) {
       const conversation = this.of(address);
       const behind = integer(beforeSeq) || conversation.lastSeq;
-      this.#notice(conversation, behind, "Some messages cannot be shown any more", "gap");
+      this.#notice(conversation, behind, LOST, "gap");
     }
     this.#changes.mark("stale");
   }
@@ -399,16 +394,7 @@ export class Store {
 
   #keepPeers() {
     if (!this.user) return;
-    const peers = this.people.slice(0, MAX_PEERS).map((it) => it.name);
+    const peers = this.conversations.people.slice(0, MAX_PEERS).map((it) => it.name);
     shared.set(`peers.${this.user}`, peers.length > 0 ? peers : null);
   }
-}
-
-/**
- * @param {Message} message
- * @param {number} seq
- * @returns {Said}
- */
-function asItem({ sender, text, sentAt }, seq) {
-  return { kind: "message", key: `m${seq}`, seq, at: milliseconds(sentAt), sender, text };
 }

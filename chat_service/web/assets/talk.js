@@ -79,7 +79,7 @@ export class Talk {
 
   /** The connection is there (again): asks for what is told only to who asks. */
   connected() {
-    const unknown = this.#store.people.filter((it) => !it.loaded).slice(0, PEERS);
+    const unknown = this.#store.conversations.people.filter((it) => !it.loaded).slice(0, PEERS);
     for (const { address } of unknown) void this.#history(address, PAGE);
     if (this.#store.current !== LOBBY) void this.#roster(LOBBY);
     this.#learn();

@@ -189,3 +189,16 @@ async def test_a_change_of_any_file_renames_them_all(tmp_path: Path) -> None:
 async def test_a_node_may_serve_the_page_alone(start_node: StartNode) -> None:
     node = await start_node(grpc=None, tcp=None, web=ANY_PORT)
     assert list(node.endpoints) == ["web"]
+
+
+async def test_all_modules_are_asked_for_at_once(tmp_path: Path) -> None:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text(
+        '<script src="assets/plain.js"></script><script type="module" src="assets/a.js"></script>'
+    )
+    for name in ("plain.js", "a.js", "b.js", "c.js", "d.css"):
+        (tmp_path / "assets" / name).write_text("1")
+    page = Page(tmp_path)._index.plain.decode()
+    preloaded = re.findall(r'<link rel="modulepreload" href="assets/[0-9a-f]{12}/(.+?)">', page)
+    assert preloaded == ["b.js", "c.js"]
+    assert page.index("c.js") < page.index('<script type="module"')
