@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.processes import ServerProcess, StartServer
-from tests.web.person import Person, url
+from tests.web.person import Person, Serving, url
 
 ARGUMENTS: Final = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -42,48 +42,53 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server that all tests share which do it no harm."""
-    place = tmp_path_factory.mktemp("shared")
-    arguments = [*ON_FREE_PORTS, *WITHOUT_LIMITS, "--data", str(place / "data")]
-    process = ServerProcess(arguments, {}, place / "stderr")
-    yield process
-    process.close()
-
-
 class Desks:
     """Pages that nobody sits in front of, each in what is to it a browser of its own.
 
-    They have the files of the shared server already, so to come in takes a third of the time.
+    They have the files of their server already, so to come in takes a third of the time.
     """
 
-    def __init__(self, browser: Browser, server: ServerProcess) -> None:
+    def __init__(self, browser: Browser) -> None:
         self._browser = browser
-        self._home = url(server)
-        self._free: list[Page] = []
+        self._free: dict[str, list[Page]] = {}
 
-    def sit_down(self) -> Person:
-        """Let another person sit at one, where nobody has ever come in."""
-        page = self._free.pop() if self._free else self._browser.new_context(**DEFAULTS).new_page()
-        return Person(page)
+    def place(self, home: str) -> None:
+        """Have some for a server that outlives tests."""
+        self._free[home] = []
 
-    def stand_up(self, person: Person) -> None:
+    def sit_down(self, home: str) -> Person | None:
+        """Let another person sit at one, where nobody has ever come in; None if there is none."""
+        if (free := self._free.get(home)) is None:
+            return None
+        return Person(free.pop() if free else self._browser.new_context(**DEFAULTS).new_page())
+
+    def stand_up(self, person: Person, home: str) -> None:
         """Leave one as it was."""
         person.close_eyes()
         page = person.page
         if page.is_closed():
             page.context.close()
             return
-        page.goto(self._home + "healthz")  # where no page is, so nothing is kept behind our back
+        page.goto(home + "healthz")  # where no page is, so nothing is kept behind our back
         page.evaluate("() => { sessionStorage.clear(); localStorage.clear(); }")
-        self._free.append(page)
+        self._free[home].append(page)
 
 
 @pytest.fixture(scope="package")
-def desks(browser: Browser, server: ServerProcess) -> Desks:
-    """Pages of the shared server."""
-    return Desks(browser, server)
+def desks(browser: Browser) -> Desks:
+    """Pages of servers that outlive tests."""
+    return Desks(browser)
+
+
+@pytest.fixture(scope="package")
+def server(tmp_path_factory: pytest.TempPathFactory, desks: Desks) -> Iterator[ServerProcess]:
+    """A server that all tests share which do it no harm."""
+    place = tmp_path_factory.mktemp("shared")
+    arguments = [*ON_FREE_PORTS, *WITHOUT_LIMITS, "--data", str(place / "data")]
+    process = ServerProcess(arguments, {}, place / "stderr")
+    desks.place(url(process))
+    yield process
+    process.close()
 
 
 @pytest.fixture
@@ -118,24 +123,25 @@ def open_page(
     At the end, none of the pages may have broken, asked anything or been refused anything.
     """
     people: list[Person] = []
-    seated: list[Person] = []
+    seated: list[tuple[Person, str]] = []
 
     def open_one(
-        at: ServerProcess | None = None, within: BrowserContext | None = None, **options: Any
+        at: Serving | None = None, within: BrowserContext | None = None, **options: Any
     ) -> Person:
-        if at or within or options:
-            person = Person((within or context(**options)).new_page())
+        home = url(at or server)
+        person = None if within or options else desks.sit_down(home)
+        if person is not None:
+            seated.append((person, home))
         else:
-            person = desks.sit_down()
-            seated.append(person)
+            person = Person((within or context(**options)).new_page())
         people.append(person)
-        person.page.goto(url(at or server))
+        person.page.goto(home)
         return person
 
     yield open_one
     complaints = [it for person in people for it in person.complaints]
-    for person in seated:
-        desks.stand_up(person)
+    for person, home in seated:
+        desks.stand_up(person, home)
     assert not complaints
 
 

@@ -4,11 +4,9 @@ import re
 import socket
 import subprocess
 import time
-from typing import Final
+from typing import Final, Protocol
 
 from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, expect
-
-from tests.processes import ServerProcess
 
 PASSWORD: Final = "correct horse battery"
 _ENTER: Final = """name => {
@@ -20,7 +18,15 @@ _ENTER: Final = """name => {
 _EXPECTED: Final = re.compile(r"WebSocket connection to|Failed to load resource")
 
 
-def url(server: ServerProcess) -> str:
+class Serving(Protocol):
+    """A server, wherever it runs and however often it was started."""
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """Where each listener is, by its name."""
+
+
+def url(server: Serving) -> str:
     return f"http://{server.endpoints['web']}/"
 
 
@@ -139,7 +145,7 @@ class Person:
 class Netcat:
     """Somebody at `nc`."""
 
-    def __init__(self, server: ServerProcess, name: str) -> None:
+    def __init__(self, server: Serving, name: str) -> None:
         host, _, port = server.endpoints["tcp"].rpartition(":")
         self._nc = subprocess.Popen(
             ["nc", host, port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
@@ -167,7 +173,7 @@ class Netcat:
 class Flood:
     """Somebody who says very much, over raw TCP."""
 
-    def __init__(self, server: ServerProcess, name: str, room: str) -> None:
+    def __init__(self, server: Serving, name: str, room: str) -> None:
         host, _, port = server.endpoints["tcp"].rpartition(":")
         self._socket = socket.create_connection((host, int(port)), timeout=60)
         self._socket.sendall(f"{name}\n/join {room}\n".encode())

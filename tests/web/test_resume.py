@@ -2,7 +2,7 @@
 
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.processes import ServerProcess
-from tests.web.conftest import Open, StartWeb
-from tests.web.person import Netcat, Person
+from tests.web.conftest import ON_FREE_PORTS, WITHOUT_LIMITS, Desks, Open, StartWeb
+from tests.web.person import Netcat, Person, url
 
 Context = Callable[..., BrowserContext]
 Fresh = Callable[[str], str]
@@ -21,20 +21,57 @@ def ports(server: ServerProcess) -> list[str]:
     return [it for name, where in server.endpoints.items() for it in (f"--{name}", where)]
 
 
+class Mortal:
+    """A server that dies and is born again, at the same address and with the same past."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._process = self._born(*ON_FREE_PORTS)
+        self.endpoints = self._process.endpoints
+        self._ports = ports(self._process)
+
+    def kill(self) -> None:
+        self._process.close()
+
+    def stop(self) -> None:
+        """Let it shut down gracefully, and not wait for it."""
+        self._process.signal(signal.SIGTERM)
+
+    def start(self) -> None:
+        """Start it again, once it has ended."""
+        self._process._process.wait(10)
+        self._process.close()
+        self._process = self._born(*self._ports)
+
+    def _born(self, *listening: str) -> ServerProcess:
+        arguments = [*listening, *WITHOUT_LIMITS, "--data", str(self._place / "data")]
+        return ServerProcess(arguments, {}, self._place / "stderr")
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory, desks: Desks) -> Iterator[Mortal]:
+    """A server that every test leaves alive."""
+    server = Mortal(tmp_path_factory.mktemp("mortal"))
+    desks.place(url(server))
+    yield server
+    server.kill()
+
+
 def test_the_server_is_killed_and_comes_back_under_the_page(
-    open_page: Open, start_web: StartWeb
+    open_page: Open, mortal: Mortal, room: str, fresh: Fresh
 ) -> None:
-    first = start_web()
-    ann, bob = open_page(first).come_in("ann"), open_page(first).come_in("bob")
+    ann, bob = (open_page(mortal).come_in(fresh(it)) for it in ("ann", "bob"))
+    for it in (ann, bob):
+        it.join(room)
     ann.say("before")
     bob.reads_exactly("before")
-    first.kill()
+    mortal.kill()
     for it in (ann, bob):
         expect(it.banner).to_contain_text("reconnecting")
     ann.say("meanwhile")
     bob.say("as well")
     expect(ann.page.locator("article.sending")).to_have_count(1)
-    start_web(*ports(first))
+    mortal.start()
     for it in (ann, bob):
         expect(it.banner).to_be_hidden(timeout=15_000)
         it.reads("before")
@@ -44,31 +81,34 @@ def test_the_server_is_killed_and_comes_back_under_the_page(
         expect(it.page.locator("article.sending, article.failed")).to_have_count(0)
 
 
-def test_a_graceful_restart_is_a_hiccup(open_page: Open, start_web: StartWeb) -> None:
-    first = start_web()
-    ann, bob = open_page(first).come_in("ann"), open_page(first).come_in("bob")
-    first.signal(signal.SIGTERM)
+def test_a_graceful_restart_is_a_hiccup(
+    open_page: Open, mortal: Mortal, room: str, fresh: Fresh
+) -> None:
+    ann, bob = (open_page(mortal).come_in(fresh(it)) for it in ("ann", "bob"))
+    for it in (ann, bob):
+        it.join(room)
+    mortal.stop()
     expect(ann.banner).to_contain_text("reconnecting")
     ann.say("meanwhile")
-    first._process.wait(10)
-    start_web(*ports(first))
+    mortal.start()
     bob.reads("meanwhile")
     ann.reads_exactly("meanwhile")
 
 
 def test_what_is_said_while_the_server_dies_happens_once(
-    open_page: Open, start_web: StartWeb
+    open_page: Open, mortal: Mortal, room: str, fresh: Fresh
 ) -> None:
-    server = start_web()
-    ann, bob = open_page(server).come_in("ann"), open_page(server).come_in("bob")
+    ann, bob = (open_page(mortal).come_in(fresh(it)) for it in ("ann", "bob"))
+    for it in (ann, bob):
+        it.join(room)
     said = []
     for round_ in range(2):
         for number in range(10):
             said.append(f"{round_}-{number}")
             ann.say(said[-1])
             if number == 4:
-                server.kill()
-        server = start_web(*ports(server))
+                mortal.kill()
+        mortal.start()
     expect(ann.texts).to_have_text(said, timeout=20_000)
     expect(bob.texts).to_have_text(said, timeout=20_000)
     ann.reads_exactly(*said)
@@ -113,15 +153,19 @@ def test_a_reload_keeps_the_guest_the_rooms_and_the_draft(
     ann.reads_exactly("psst")
 
 
-def test_what_was_not_sent_yet_survives_a_reload(open_page: Open, start_web: StartWeb) -> None:
-    first = start_web()
-    ann, bob = open_page(first).come_in("ann"), open_page(first).come_in("bob")
-    first.kill()
+def test_what_was_not_sent_yet_survives_a_reload(
+    open_page: Open, mortal: Mortal, room: str, fresh: Fresh
+) -> None:
+    ann, bob = (open_page(mortal).come_in(fresh(it)) for it in ("ann", "bob"))
+    for it in (ann, bob):
+        it.join(room)
+    mortal.kill()
     expect(ann.banner).to_be_visible()
     ann.say("one")
     ann.say("two")
-    start_web(*ports(first))
+    mortal.start()
     ann.page.reload()
+    ann.open(room)
     expect(ann.texts).to_have_text(["one", "two"], timeout=15_000)
     bob.reads("two")
     expect(bob.texts).to_have_text(["one", "two"])
@@ -191,17 +235,16 @@ def test_what_one_tab_has_read_is_read_in_the_other(
 
 @pytest.mark.parametrize("away", [0, pytest.param(7, marks=pytest.mark.long)])
 def test_a_guest_whose_connection_was_lost_is_the_same_guest(
-    open_page: Open, start_web: StartWeb, away: int
+    open_page: Open, mortal: Mortal, fresh: Fresh, away: int
 ) -> None:
-    first = start_web()
-    ann, bob = open_page(first).come_in("ann"), open_page(first).come_in("bob")
-    bob.say("/msg ann psst")
-    ann.open("@bob")
+    ann, bob = (open_page(mortal).come_in(fresh(it)) for it in ("ann", "bob"))
+    bob.say(f"/msg {ann.name} psst")
+    ann.open(f"@{bob.name}")
     ann.reads_exactly("psst")
-    first.kill()
+    mortal.kill()
     ann.page.wait_for_timeout(away * 1000)
-    second = start_web(*ports(first))
-    nc = Netcat(second, "cy")
+    mortal.start()
+    nc = Netcat(mortal, fresh("cy"))
     expect(ann.banner).to_be_hidden(timeout=15_000)
     bob.say("again")
     expect(ann.texts).to_have_text(["psst", "again"], timeout=15_000)
