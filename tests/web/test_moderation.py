@@ -106,6 +106,12 @@ def test_commands_and_names_are_completed(open_page: Open, room: str, fresh: Fre
     ann.field.press("Enter")
     expect(ann.field).to_have_value("/unmute ")
     ann.field.fill("")
+    ann.field.press_sequentially("/")
+    expect(ann.page.get_by_role("option")).to_have_count(8)
+    for _ in range(12):
+        ann.field.press("ArrowDown")
+    expect(ann.page.get_by_role("option", selected=True)).to_contain_text("/public")
+    ann.field.fill("")
     ann.field.press_sequentially(f"/kick {bob.name[:3]}")
     expect(ann.page.get_by_role("option")).to_have_count(1)
     ann.field.press("Tab")

@@ -3,7 +3,8 @@
 import { VERBS, name, wantsName } from "./commands.js";
 import { element } from "./dom.js";
 
-const MOST = 8;
+/** Suggestions that are shown at a time; the others come as one goes down. */
+const SHOWN = 8;
 
 /** @typedef {{value: string, label: string, hint: string, start: number}} Suggestion */
 
@@ -97,11 +98,14 @@ export class Completion {
   }
 
   #show() {
+    const first = Math.max(0, this.#chosen - SHOWN + 1);
+    const shown = this.#suggestions.slice(first, first + SHOWN);
+    const rest = this.#suggestions.length - first - shown.length;
     this.#box.hidden = !this.isOpen;
-    this.#box.replaceChildren(...this.#suggestions.map((it, index) => this.#option(it, index)));
+    this.#box.replaceChildren(...shown.map((it, index) => this.#option(it, first + index)));
+    if (rest > 0) this.#box.append(element("p", { class: "more", "aria-hidden": "true" }, `${rest} more`));
     if (this.isOpen) this.#field.setAttribute("aria-activedescendant", `suggestion-${this.#chosen}`);
     else this.#field.removeAttribute("aria-activedescendant");
-    this.#box.children[this.#chosen]?.scrollIntoView({ block: "nearest" });
   }
 
   /**
@@ -111,7 +115,13 @@ export class Completion {
   #option({ label, hint }, index) {
     const option = element(
       "div",
-      { role: "option", id: `suggestion-${index}`, "aria-selected": String(index === this.#chosen) },
+      {
+        role: "option",
+        id: `suggestion-${index}`,
+        "aria-selected": String(index === this.#chosen),
+        "aria-posinset": String(index + 1),
+        "aria-setsize": String(this.#suggestions.length),
+      },
       element("bdi", {}, label), " ", element("small", {}, hint),
     );
     option.addEventListener("click", () => {
@@ -124,7 +134,7 @@ export class Completion {
 
 /** @param {string} typed */
 function verbs(typed) {
-  return VERBS.filter((it) => name(it).startsWith(typed)).slice(0, MOST)
+  return VERBS.filter((it) => name(it).startsWith(typed))
     .map((it) => ({ value: it.most > 0 ? `${name(it)} ` : name(it), label: it.usage, hint: it.meaning, start: 0 }));
 }
 
@@ -137,6 +147,6 @@ function verbs(typed) {
  */
 function found(all, typed, sign, start) {
   const wanted = typed.toLowerCase();
-  return all.filter((it) => it.startsWith(wanted) || it.slice(1).startsWith(wanted)).slice(0, MOST)
+  return all.filter((it) => it.startsWith(wanted) || it.slice(1).startsWith(wanted))
     .map((it) => ({ value: `${sign}${it} `, label: `${sign}${it}`, hint: "", start }));
 }
