@@ -1,13 +1,16 @@
 """What the README shows works as it stands there, but for the port."""
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-import aiohttp
 import pytest
 
 from tests.conftest import ANY_PORT, StartNode
@@ -54,6 +57,18 @@ async def test_the_script_over_netcat_is_heard(start_node: StartNode) -> None:
     await bob.hang_up()
 
 
+@contextmanager
+def typist(*command: str) -> Iterator[tuple[IO[str], Iterator[str]]]:
+    """Run a program; returns where to type, and the frames that it shows among other things."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    assert process.stdin
+    assert process.stdout
+    found = (re.search(r'{"events":.*}', line) for line in process.stdout)
+    with process:
+        yield process.stdin, (it[0] for it in found if it)
+
+
 async def test_the_conversation_by_hand_over_a_websocket_goes_as_shown(
     start_node: StartNode,
 ) -> None:
@@ -61,13 +76,14 @@ async def test_the_conversation_by_hand_over_a_websocket_goes_as_shown(
     lines = block("console", "websocat").splitlines()
     asked = [line for line in lines if line.startswith('{"commands"')]
     shown = [line for line in lines if line.startswith('{"events"')]
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(f"http://{node.endpoints['web']}/ws") as socket,
-    ):
+    url = f"ws://{node.endpoints['web']}/ws"
+    with typist(sys.executable, "-m", "websockets", url) as (keys, screen):
+        told: list[str] = []
         for line in asked:
-            await socket.send_str(line)
-        told = [await socket.receive_str(timeout=5) for _ in shown]
+            print(line, file=keys, flush=True)
+            told.append(await asyncio.to_thread(next, screen))
+        while len(told) < len(shown):
+            told.append(await asyncio.to_thread(next, screen))
     kinds = [re.findall('"(welcome|ack|message)":', line) for line in shown]
     assert [re.findall('"(welcome|ack|message)":', line) for line in told] == kinds
     for line, said in zip(shown, told, strict=True):
