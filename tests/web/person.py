@@ -69,8 +69,14 @@ class Person:
             self.dialog.get_by_label("Password").fill(password)
         self.dialog.locator("#sign-in-submit").click()
 
+    def turn_to(self) -> None:
+        """Bring this tab before the others of its browser, which draw once in a long while."""
+        if len(self.page.context.pages) > 1:
+            self.page.bring_to_front()
+
     def say(self, text: str) -> None:
         """Write a line, and press Enter."""
+        self.turn_to()
         self.field.fill(text)
         self.field.press("Enter")
 
@@ -82,15 +88,18 @@ class Person:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(place)
 
     def open(self, address: str) -> None:
+        self.turn_to()
         self.entry(address).click()
         self.is_in(address.removeprefix("@"))
 
     def reads(self, text: str, times: int = 1) -> None:
         """See a message, so many times."""
+        self.turn_to()
         expect(self.texts.filter(has_text=re.compile(f"^{re.escape(text)}$"))).to_have_count(times)
 
     def reads_exactly(self, *texts: str) -> None:
         """See these messages in this order, and no others."""
+        self.turn_to()
         expect(self.texts).to_have_text(list(texts))
         expect(self.page.locator("article.sending, article.sent, article.failed")).to_have_count(0)
 
@@ -122,6 +131,7 @@ class Person:
         return self.page.locator("#members .entry").filter(has_text=re.compile(rf"^\w?{name}"))
 
     def sign_out(self) -> None:
+        self.turn_to()
         self.page.locator("#me").click()
         self.page.locator("#sign-out").click()
         expect(self.dialog).to_be_visible()
