@@ -24,9 +24,20 @@ def test_register_sign_out_and_sign_in(open_page: Open, fresh: Fresh, room: str)
     ann.open(room)
     ann.sign_out()
     assert "secret" not in str(ann.page.evaluate("Object.entries(localStorage)"))
+    secrets: list[str] = []
+    sign_in = re.compile("/Login$")
+    ann.page.on(
+        "request",
+        lambda it: (
+            secrets.append(it.post_data_json["clientId"]) if sign_in.search(it.url) else None
+        ),
+    )
     ann.ask_in(name, "Sign in", "wrong password")
     expect(ann.dialog.locator("#sign-in-error")).not_to_be_empty()
     ann.come_in(name, "Sign in")
+    assert len(secrets) == 2
+    assert len(set(secrets)) == 1  # one browser, though nobody was signed in between
+    assert len(secrets[0]) > 30
     ann.open(room)
     ann.reads_exactly("mine")
 

@@ -1,6 +1,7 @@
 /** The calls about accounts: `chat.v1.Accounts` as HTTP POST (the Connect protocol's unary form). */
 
 import { Refused } from "./contract.js";
+import { browserId } from "./tab.js";
 
 /** Milliseconds that a call may take. */
 const TIMEOUT = 20_000;
@@ -28,7 +29,7 @@ export async function register(user, password, token) {
  * @returns {Promise<SessionToken>}
  */
 export async function login(user, password) {
-  return (await call("Login", { user, password, label: label() })).session;
+  return (await call("Login", { user, password, label: label(), clientId: browserId() })).session;
 }
 
 /** @param {string} token */
@@ -42,7 +43,7 @@ export async function logout(token) {
  * @param {string} token
  */
 export async function changePassword(oldPassword, newPassword, token) {
-  await call("ChangePassword", { oldPassword, newPassword }, token);
+  await call("ChangePassword", { oldPassword, newPassword, clientId: browserId() }, token);
 }
 
 /**

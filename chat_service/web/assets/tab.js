@@ -3,7 +3,7 @@
  * duplicated tab starts with a copy of the other's session storage, so the id alone does not tell.
  */
 
-import { own } from "./storage.js";
+import { own, shared } from "./storage.js";
 
 /** Milliseconds that a tab which is being loaded again needs, at most, to let go of its id. */
 const RELEASE = 600;
@@ -22,6 +22,18 @@ export async function claimTab() {
   own.set("client_id", clientId);
   await hold(clientId, RELEASE);
   return { clientId, returned: false };
+}
+
+/**
+ * Returns the secret of this browser, by which the server knows it again when somebody signs in, and
+ * lets nobody else's wrong passwords hold it up. It stays when somebody signs out.
+ */
+export function browserId() {
+  const kept = shared.get("browser");
+  if (typeof kept === "string") return kept;
+  const made = randomId();
+  shared.set("browser", made);
+  return made;
 }
 
 /** 192 random bits; `crypto.randomUUID` is missing where the page came over plain HTTP. */
