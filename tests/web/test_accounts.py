@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Request, expect
 
 from tests.web.conftest import Open
 from tests.web.person import PASSWORD
@@ -25,13 +25,12 @@ def test_register_sign_out_and_sign_in(open_page: Open, fresh: Fresh, room: str)
     ann.sign_out()
     assert "secret" not in str(ann.page.evaluate("Object.entries(localStorage)"))
     secrets: list[str] = []
-    sign_in = re.compile("/Login$")
-    ann.page.on(
-        "request",
-        lambda it: (
-            secrets.append(it.post_data_json["clientId"]) if sign_in.search(it.url) else None
-        ),
-    )
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/Login"):
+            secrets.append(request.post_data_json["clientId"])
+
+    ann.page.on("request", note)
     ann.ask_in(name, "Sign in", "wrong password")
     expect(ann.dialog.locator("#sign-in-error")).not_to_be_empty()
     ann.come_in(name, "Sign in")
