@@ -28,7 +28,7 @@ def test_register_sign_out_and_sign_in(open_page: Open, fresh: Fresh, room: str)
 
     def note(request: Request) -> None:
         if request.url.endswith("/Login"):
-            secrets.append(request.post_data_json["clientId"])
+            secrets.append((request.post_data_json or {})["clientId"])
 
     ann.page.on("request", note)
     ann.ask_in(name, "Sign in", "wrong password")
