@@ -19,6 +19,8 @@ from tests.web.person import Person, Serving, url
 ARGUMENTS: Final = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    # Else each browser of a person has a process in reserve, which takes as long as a page.
+    "--disable-features=SpareRendererForSitePerProcess",
 )  # fmt: skip
 WIDE: Final = {"width": 1100, "height": 640}
 DEFAULTS: Final[dict[str, Any]] = {"viewport": WIDE, "reduced_motion": "reduce"}
