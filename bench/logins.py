@@ -92,7 +92,7 @@ def _measure(directory: Path, tries: Sequence[Try]) -> dict[str, list[float]]:
     """Return the seconds that each try took, by kind."""
     command = python_module(
         "chat_service", "--auth", "registered", "--data", str(directory / "data"),
-        "--grpc", "off", "--tcp", f"{HOST}:0",
+        "--grpc", "off", "--web", "off", "--tcp", f"{HOST}:0",
     )  # fmt: skip
     with ServerProcess(command, directory, announced("tcp")) as server:
         port = int(server.address.rpartition(":")[2])

@@ -140,7 +140,7 @@ def _setting(
         type=type_ if isinstance(type_, click.Choice) else values.Parsed(type_),
         metavar=metavar,
         help=text,
-        default=default or (None if preset is None else str(preset)),
+        default=(None if preset is None else str(preset)) if default is None else default,
         show_envvar=True,
     )
 
@@ -179,14 +179,14 @@ class _Commands(click.Group):
 @_setting(
     "tcp", values.listener, "HOST:PORT|off", "Where the line protocol listens, for nc and telnet."
 )
-@click.option(
-    "--web",
-    type=values.Parsed(values.no_listener),
-    metavar="off",
-    help="This version has no web listener.",
-    default="off",
-    show_envvar=True,
-    expose_value=False,
+@_setting("web", values.listener, "HOST:PORT|off", "Where the web page is, for browsers.")
+@_setting(
+    "web_origin",
+    values.origins,
+    "ORIGIN,…",
+    "Other sites whose pages may use this server, as in https://chat.example. Name your own"
+    " here where a proxy stands before it.",
+    default="",
 )
 @_setting(
     "data",
@@ -315,7 +315,7 @@ def cli(ctx: click.Context, /, **settings: Any) -> None:
     """Serve the chat until interrupted, or run a COMMAND.
 
     When every listener accepts, one line on stdout says so with the real ports, as in
-    "ready grpc=127.0.0.1:50051 tcp=127.0.0.1:7777". Logs go to stderr.
+    "ready grpc=127.0.0.1:50051 tcp=127.0.0.1:7777 web=127.0.0.1:8080". Logs go to stderr.
     """
     # A command may be what makes the settings hold, as `cert` does, so not all commands check them.
     if ctx.invoked_subcommand is None:

@@ -18,6 +18,8 @@ REGISTRATIONS: Final = get_args(Registration)
 LOG_FORMATS: Final = get_args(LogFormat)
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
+LISTENERS: Final = ("grpc", "tcp", "web")
+
 MIB: Final = 1024 * 1024
 
 _DAY: Final = 86_400.0
@@ -155,6 +157,12 @@ class Config:
     tcp: Endpoint | None = Endpoint("127.0.0.1", 7777)
     """Where the line protocol listens; None turns it off."""
 
+    web: Endpoint | None = Endpoint("127.0.0.1", 8080)
+    """Where the page and its WebSockets are served; None turns it off."""
+
+    web_origin: tuple[str, ...] = ()
+    """Origins (`https://chat.example`) of pages that may use this server, besides its own."""
+
     data: Path | None = Path("chat-data")
     """The directory of the database; None keeps everything in memory."""
 
@@ -250,10 +258,16 @@ class Config:
         _check_choice("log_format", self.log_format, LOG_FORMATS)
 
     def _check_listeners(self) -> None:
-        if self.grpc is None and self.tcp is None:
-            raise InvalidSetting("at least one listener has to be on", "grpc", "tcp")
-        if self.grpc and self.tcp and self.grpc.port == self.tcp.port != 0:
-            raise InvalidSetting(f"grpc and tcp cannot share port {self.tcp.port}", "grpc", "tcp")
+        listeners = {name: getattr(self, name) for name in LISTENERS}
+        if not any(listeners.values()):
+            raise InvalidSetting("at least one listener has to be on", *LISTENERS)
+        by_port: dict[int, str] = {}
+        for name, endpoint in listeners.items():
+            if endpoint is None or endpoint.port == 0:
+                continue
+            if (other := by_port.setdefault(endpoint.port, name)) != name:
+                reason = f"{other} and {name} cannot share port {endpoint.port}"
+                raise InvalidSetting(reason, other, name)
 
     def _check_tls(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -277,7 +291,7 @@ class Config:
             missing.append("accounts (--auth registered or token)")
         if self.insecure or not missing:
             return
-        for field in ("grpc", "tcp"):
+        for field in LISTENERS:
             endpoint: Endpoint | None = getattr(self, field)
             if endpoint is not None and not endpoint.is_local:
                 raise InvalidSetting(

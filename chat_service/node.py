@@ -34,9 +34,11 @@ from chat_service.state.store import Store
 from chat_service.tls import Tls, TlsFiles
 from chat_service.transports.accounts import AccountsService
 from chat_service.transports.admin import AdminService
+from chat_service.transports.connect import Calls
+from chat_service.transports.http_connections import HttpConnections
 from chat_service.transports.rpc import RpcTransport
 from chat_service.transports.tcp import TcpTransport
-from chat_service.transports.unary import UnaryService
+from chat_service.transports.web import WebTransport
 
 _log = get("node")
 
@@ -142,14 +144,27 @@ class Node:
             outbox_bytes=config.outbox_bytes,
             max_sessions=config.max_sessions,
         )
+        unary = self._unary_services(services, tls)
         if config.grpc is not None:
             self._transports["grpc"] = RpcTransport(
-                reception, config.grpc, config.keepalive, tls, self._unary_services(services, tls)
+                reception, config.grpc, config.keepalive, tls, unary
             )
         if config.tcp is not None:
             self._transports["tcp"] = TcpTransport(reception, config.tcp, config.keepalive, tls)
+        if config.web is not None:
+            self._transports["web"] = WebTransport(
+                reception,
+                config.web,
+                config.keepalive,
+                Calls(unary[0], services.flood),
+                _http_connections(config),
+                tls,
+                config.web_origin,
+            )
 
-    def _unary_services(self, services: Services, tls: Tls | None) -> tuple[UnaryService, ...]:
+    def _unary_services(
+        self, services: Services, tls: Tls | None
+    ) -> tuple[AccountsService, AdminService]:
         doorman, flood = services.doorman, services.flood
         desk = Desk(self.hub, self._ledger, _now)
         accounts = Accounts(desk, self._store, doorman, flood, self._config.token_lifetime)
@@ -243,6 +258,12 @@ def _tls(config: Config) -> Tls | None:
     if config.tls_cert is None or config.tls_key is None:
         return None
     return Tls(TlsFiles(config.tls_cert, config.tls_key, config.tls_client_ca))
+
+
+def _http_connections(config: Config) -> HttpConnections:
+    """Allow as many as sessions, and one address as many as it may open at once."""
+    connects = config.rate_connects
+    return HttpConnections(config.max_sessions, None if connects is None else int(connects.burst))
 
 
 def _verifier(config: Config) -> TokenVerifier | None:

@@ -16,6 +16,9 @@ from chat_service.core.bucket import Rate
 _SIZE: Final = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)?", re.IGNORECASE)
 _AGE: Final = re.compile(rf"([0-9]{{1,12}})([{''.join(AGES)}])?")
 _RATE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?):([0-9]{1,12})")
+_ORIGIN: Final = re.compile(
+    r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
+)
 _UNITS: Final = {"": 1, "b": 1, "kib": 1024, "mib": MIB, "gib": 1024 * MIB}
 
 
@@ -48,10 +51,13 @@ def listener(text: str) -> Endpoint | None:
     return None if text == "off" else Endpoint.parse(text)
 
 
-def no_listener(text: str) -> None:
-    """Read `off`."""
-    if text != "off":
-        raise ValueError(f"this version has no web listener, only off is possible: {text!r}")
+def origins(text: str) -> tuple[str, ...]:
+    """Read origins of pages, between commas."""
+    found = tuple(it.strip().rstrip("/") for it in text.split(",") if it.strip())
+    for it in found:
+        if not _ORIGIN.fullmatch(it):
+            raise ValueError(f"not an origin such as https://chat.example: {it!r}")
+    return found
 
 
 def directory(text: str) -> Path | None:

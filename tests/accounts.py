@@ -65,13 +65,18 @@ async def call(start_node: object) -> AsyncIterator[Call]:
 
 async def unary(channel: grpc.aio.Channel, request: Message, token: str = "") -> Any:
     """Send a request over a channel and return the response."""
-    method = _UNARY[request.DESCRIPTOR.full_name]
+    method = method_of(request)
     send: Any = channel.unary_unary(
         f"/{method.containing_service.full_name}/{method.name}",
         request_serializer=lambda it: it.SerializeToString(),
         response_deserializer=GetMessageClass(method.output_type).FromString,
     )
     return await send(request, metadata=bearer(token) if token else (), timeout=20)
+
+
+def method_of(request: Message) -> MethodDescriptor:
+    """Return which call a request is for."""
+    return _UNARY[request.DESCRIPTOR.full_name]
 
 
 def bearer(token: str) -> tuple[tuple[str, str], ...]:

@@ -53,6 +53,7 @@ async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
         defaults: dict[str, Any] = {
             "grpc": ANY_PORT,
             "tcp": ANY_PORT,
+            "web": None,  # the page takes time to load, and few tests look at it
             "data": tmp_path / "data",
         }
         node = Node(Config(**(defaults | settings)))

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Installs the terminal programs that the tests drive, where they are missing and this is Debian.
+# Installs the programs that the tests drive, where they are missing and this is Debian.
 set -eu
 missing=
 command -v nc >/dev/null || missing="$missing netcat-openbsd"
 command -v telnet >/dev/null || missing="$missing telnet"
 command -v tmux >/dev/null || missing="$missing tmux"
 command -v ip >/dev/null || missing="$missing iproute2"
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
 [ -n "$missing" ] || exit 0
 if ! command -v apt-get >/dev/null; then
     echo "please install:$missing" >&2

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 COMMAND: Final = (sys.executable, "-m", "chat_service")
-ON_FREE_PORTS: Final = {"--grpc": "127.0.0.1:0", "--tcp": "127.0.0.1:0"}
+ON_FREE_PORTS: Final = {"--grpc": "127.0.0.1:0", "--tcp": "127.0.0.1:0", "--web": "off"}
 
 
 class ServerProcess:

@@ -94,6 +94,9 @@ def test_without_arguments_the_defaults_are_served(parse: Any) -> None:
         (["--grpc", "[::]:50051", "--insecure"], "grpc", Endpoint("::", 50051)),
         (["--grpc", "off"], "grpc", None),
         (["--tcp", "off", "--web", "off"], "tcp", None),
+        (["--web", "127.0.0.1:80"], "web", Endpoint("127.0.0.1", 80)),
+        (["--web-origin", "https://a.example"], "web_origin", ("https://a.example",)),
+        (["--web-origin", "http://a:1, http://b"], "web_origin", ("http://a:1", "http://b")),
         (["--data", "/var/lib/chat"], "data", Path("/var/lib/chat")),
         (["--data", ":memory:"], "data", None),
         (["--presence-limit", "0"], "presence_limit", 0),
@@ -171,7 +174,7 @@ def test_a_file_takes_dashes_underscores_and_numbers(parse: Any) -> None:
         'max-sessions = 7\nlog_level = "debug"\nkeepalive = 2\noutbox_bytes = "2MiB"\nweb = "off"\n'
     )
     assert parse("--config", "chat.toml") == Config(
-        max_sessions=7, log_level="debug", keepalive=2.0, outbox_bytes=2 * MIB
+        max_sessions=7, log_level="debug", keepalive=2.0, outbox_bytes=2 * MIB, web=None
     )
 
 
@@ -187,7 +190,8 @@ def test_a_file_takes_dashes_underscores_and_numbers(parse: Any) -> None:
             ["--tcp", ":80"],
             "no host in ':80': write 127.0.0.1:80, or 0.0.0.0:80 for",
         ),
-        (["--web", "127.0.0.1:8080"], "this version has no web listener, only off is possible"),
+        (["--web", "8080"], "no host in '8080': write 127.0.0.1:8080, or 0.0.0.0:8080 for"),
+        (["--web-origin", "chat.example"], "not an origin such as https://chat.example"),
         (["--data", ""], "not a directory: ''"),
         (["--presence-limit", "-1"], "not a whole number: '-1'"),
         (["--max-sessions", "many"], "not a whole number: 'many'"),
@@ -268,7 +272,7 @@ def test_settings_at_odds_blame_the_one_that_was_chosen() -> None:
 
 
 def test_without_any_listener_there_is_nothing_to_serve() -> None:
-    done = chat_server("--tcp", "off", CHAT_GRPC="off")
+    done = chat_server("--tcp", "off", "--web", "off", CHAT_GRPC="off")
     assert complaint(done) == "--tcp (on the command line): at least one listener has to be on"
 
 

@@ -63,6 +63,7 @@ def test_the_defaults_are_local_and_on_disk() -> None:
     config = Config()
     assert str(config.grpc) == "127.0.0.1:50051"
     assert str(config.tcp) == "127.0.0.1:7777"
+    assert str(config.web) == "127.0.0.1:8080"
     assert config.data == Path("chat-data")
 
 
@@ -122,13 +123,15 @@ def test_a_choice_is_one_of_its_names(field: str, value: str) -> None:
 
 
 def test_at_least_one_listener_is_on() -> None:
-    with pytest.raises(InvalidSetting, match=r"^grpc, tcp: at least one listener has to be on$"):
-        Config(grpc=None, tcp=None)
+    with pytest.raises(InvalidSetting, match=r"^grpc, tcp, web: at least one listener has to be"):
+        Config(grpc=None, tcp=None, web=None)
 
 
 def test_two_listeners_cannot_share_a_port() -> None:
     with pytest.raises(InvalidSetting, match=r"^grpc, tcp: grpc and tcp cannot share port 7777$"):
         Config(grpc=Endpoint("0.0.0.0", 7777))
+    with pytest.raises(InvalidSetting, match=r"^tcp, web: tcp and web cannot share port 7777$"):
+        Config(web=Endpoint("127.0.0.1", 7777))
 
 
 # --- who can reach it ---

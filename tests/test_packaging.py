@@ -84,6 +84,15 @@ def test_every_module_of_the_checkout_is_in_the_wheel(wheel: Path) -> None:
     assert not set(sources) - names
 
 
+def test_the_page_is_in_the_wheel_whole(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    page = ROOT / "chat_service" / "web"
+    files = [it.relative_to(ROOT).as_posix() for it in page.rglob("*") if it.is_file()]
+    assert {"chat_service/web/index.html", "chat_service/web/assets/main.js"} <= set(files)
+    assert not set(files) - names
+
+
 @pytest.mark.parametrize("module", ["chat_service", "chat_client"])
 def test_the_commands_run_from_the_wheel(installed: Path, module: str) -> None:
     name = {"chat_service": "chat-server", "chat_client": "chat-client"}[module]

@@ -1,17 +1,21 @@
 """What the README shows works as it stands there, but for the port."""
 
+import asyncio
 import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from tests.conftest import StartNode
+from tests.conftest import ANY_PORT, StartNode
 from tests.scenarios.heard import Said
-from tests.scenarios.people import GrpcPerson
+from tests.scenarios.programs import GrpcPerson
 from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +55,39 @@ async def test_the_script_over_netcat_is_heard(start_node: StartNode) -> None:
         await bob.hears(Said("#lobby", "ann", "hello"))
         await until(lambda: netcat.poll() is not None, what="netcat to leave")
     await bob.hang_up()
+
+
+@contextmanager
+def typist(*command: str) -> Iterator[tuple[IO[str], Iterator[str]]]:
+    """Run a program; returns where to type, and the frames that it shows among other things."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    assert process.stdin
+    assert process.stdout
+    found = (re.search(r'{"events":.*}', line) for line in process.stdout)
+    with process:
+        yield process.stdin, (it[0] for it in found if it)
+
+
+async def test_the_conversation_by_hand_over_a_websocket_goes_as_shown(
+    start_node: StartNode,
+) -> None:
+    node = await start_node(web=ANY_PORT)
+    lines = block("console", "websocat").splitlines()
+    asked = [line for line in lines if line.startswith('{"commands"')]
+    shown = [line for line in lines if line.startswith('{"events"')]
+    url = f"ws://{node.endpoints['web']}/ws"
+    with typist(sys.executable, "-m", "websockets", url) as (keys, screen):
+        told: list[str] = []
+        for line in asked:
+            print(line, file=keys, flush=True)
+            told.append(await asyncio.to_thread(next, screen))
+        while len(told) < len(shown):
+            told.append(await asyncio.to_thread(next, screen))
+    kinds = [re.findall('"(welcome|ack|message)":', line) for line in shown]
+    assert [re.findall('"(welcome|ack|message)":', line) for line in told] == kinds
+    for line, said in zip(shown, told, strict=True):
+        assert said.startswith(re.split('"sentAt"|, …', line)[0])
 
 
 async def test_the_pipe_leaves_when_all_is_acknowledged(start_node: StartNode) -> None:

@@ -24,6 +24,14 @@ async def test_stdout_is_one_line_with_the_real_ports(server_process: StartServe
     assert server.rest_of_stdout() == ""
 
 
+async def test_the_web_listener_is_told_of_last(server_process: StartServer) -> None:
+    server = server_process("--web", "127.0.0.1:0")
+    assert list(server.endpoints) == ["grpc", "tcp", "web"]
+    host, port = server.endpoints["web"].split(":")
+    socket.create_connection((host, int(port)), 5).close()
+    await server.stop()
+
+
 @pytest.mark.parametrize(("off", "on"), [("tcp", "grpc"), ("grpc", "tcp")])
 async def test_a_listener_that_is_off_is_not_told_of(
     server_process: StartServer, off: str, on: str

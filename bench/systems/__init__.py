@@ -8,10 +8,13 @@ from bench.systems.irc import NgIrcd
 from bench.systems.mqtt import Mosquitto
 from bench.systems.nats import Nats
 from bench.systems.port import System
+from bench.systems.web import ChatOverWebJson, ChatOverWebProtobuf
 
 _ALL: Final[tuple[System, ...]] = (
     ChatOverRpc(),
     ChatOverTcp(),
+    ChatOverWebJson(),
+    ChatOverWebProtobuf(),
     Baseline(),
     Nats(),
     Mosquitto(),

@@ -10,7 +10,7 @@ from bench.systems.rpc import RpcArchive, rpc_clients
 from bench.systems.sockets import SocketClient
 from chat_service import __version__
 
-_TRANSPORTS: Final = ("grpc", "tcp")
+_TRANSPORTS: Final = ("grpc", "tcp", "web")
 _OPTIONS: Final = (
     "--rate-commands", "off", "--rate-bytes", "off", "--rate-connects", "off",
     # "info" for what it says when it stops. None of its lines at that level comes once a message.
@@ -36,11 +36,11 @@ class _Chat:
 
     def start(self, directory: Path) -> ServerProcess:
         """Start it on a database in the directory, durable as by default."""
-        return _start(directory, self.transport)
+        return start_chat(directory, self.transport)
 
     def start_both(self, directory: Path) -> ServerProcess:
         """Start it with both of its transports."""
-        return _start(directory, self.transport, self.other)
+        return start_chat(directory, self.transport, self.other)
 
 
 class ChatOverRpcDirect(_Chat):
@@ -122,7 +122,7 @@ class LineClient(SocketClient):
         await self.ask(b"/rooms\n", b"* you are in: ")
 
 
-def _start(directory: Path, transport: str, other: str = "") -> ServerProcess:
+def start_chat(directory: Path, transport: str, other: str = "") -> ServerProcess:
     """Start it with one transport, or with another beside it."""
     listening = [
         option

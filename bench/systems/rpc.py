@@ -62,7 +62,9 @@ class RpcClient:
     async def send(self, messages: Sequence[Message]) -> None:
         """Send all in one frame, with nonces, as a client does that cares for exactly once."""
         first, self._nonce = self._nonce + 1, self._nonce + len(messages)
-        await self._write([_send(n, to, text) for n, (to, text) in enumerate(messages, first)])
+        await self._write(
+            [encode_send(n, to, text) for n, (to, text) in enumerate(messages, first)]
+        )
 
     async def settle(self) -> None:
         """Ask for a Pong, which comes when everything before it has its reply."""
@@ -92,7 +94,7 @@ class RpcClient:
         self._found = found = asyncio.get_running_loop().create_future()
         self._stream.hear = self._listen
         ping = self._command(ping=commands_pb2.Ping())
-        self._token = b"\x08%b\x72\x00" % _varint(self._ref)  # Event: ref, and an empty pong
+        self._token = b"\x08%b\x72\x00" % varint(self._ref)  # Event: ref, and an empty pong
         await self._write([*before, ping])
         await found
 
@@ -133,12 +135,12 @@ def _refusal(heard: bytearray) -> str:
     return ""
 
 
-def _send(nonce: int, to: str, text: bytes) -> bytes:
+def encode_send(nonce: int, to: str, text: bytes) -> bytes:
     """Encode a ClientFrame of one Send, by hand: message objects cost half as much again.
 
     See https://protobuf.dev/programming-guides/encoding/. The ref is the nonce.
     """
-    number, target, size = _varint(nonce), _target(to), _size(len(text))
+    number, target, size = varint(nonce), _target(to), _size(len(text))
     send = len(target) + len(size) + len(text) + len(number) + 2  # and the tags of text and nonce
     within = _size(send)
     return b"\x0a%b\x08%b\x1a%b%b\x12%b%b\x18%b" % (
@@ -149,18 +151,18 @@ def _send(nonce: int, to: str, text: bytes) -> bytes:
 @cache
 def _target(to: str) -> bytes:
     """Encode Send.to."""
-    return b"\x0a%b%b" % (_varint(len(to.encode())), to.encode())
+    return b"\x0a%b%b" % (varint(len(to.encode())), to.encode())
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
     if number < 0x80:
         return b"%c" % number
     if number < 0x4000:
         return b"%c%c" % (number & 0x7F | 0x80, number >> 7)
-    return b"%c%c%b" % (number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, _varint(number >> 14))
+    return b"%c%c%b" % (number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, varint(number >> 14))
 
 
-_size = cache(_varint)
+_size = cache(varint)
 
 
 class RpcArchive:

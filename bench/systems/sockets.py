@@ -37,7 +37,11 @@ class SocketClient(asyncio.Protocol, ABC):
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Write all at once, and let others have the loop."""
-        self.write(b"".join([self.encode(to, text) for to, text in messages]))
+        await self.push(b"".join([self.encode(to, text) for to, text in messages]))
+
+    async def push(self, data: bytes) -> None:
+        """Write bytes, let others have the loop, and wait while the server takes no more."""
+        self.write(data)
         await asyncio.sleep(0)
         await self._writable.wait()
 

@@ -51,10 +51,16 @@ class Outbox:
         return 2 * self._events > self._max_events or 2 * self._bytes > self._max_bytes
 
     def put(self, blob: bytes, events: int = 1) -> bool:
-        """Queue encoded events; False if they do not fit. `wake` tells the transport."""
+        """Queue encoded events; False if they do not fit. `wake` tells the transport.
+
+        Where nothing waits, any blob fits in bytes: the same page is larger in one encoding than
+        in another, and who is shown it has not been slow.
+        """
         if self._closed or not blob:
             return True  # a session that has ended is owed nothing more
-        if self._events + events > self._max_events or self._bytes + len(blob) > self._max_bytes:
+        if self._events + events > self._max_events:
+            return False
+        if self._blobs and self._bytes + len(blob) > self._max_bytes:
             return False
         self._push(blob, events)
         return True

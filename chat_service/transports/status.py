@@ -16,7 +16,7 @@ from chat_service.wire.protobuf import duration
 
 _log = get("grpc")
 
-_ERROR_STATUS: Final = {
+ERROR_STATUS: Final = {
     ErrorCode.MALFORMED: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorCode.INVALID_COMMAND: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorCode.HELLO_REQUIRED: grpc.StatusCode.FAILED_PRECONDITION,
@@ -55,14 +55,14 @@ async def end_stream(context: Context, error: ErrorCode | None, goodbye: Goodbye
     """End the stream with the status that fits its goodbye."""
     if goodbye is None or goodbye.reason is GoodbyeReason.LEFT:
         return
-    code = _GOODBYE_STATUS[goodbye.reason] if error is None else _ERROR_STATUS[error]
+    code = _GOODBYE_STATUS[goodbye.reason] if error is None else ERROR_STATUS[error]
     reason = goodbye.reason.name if error is None else error.name
     await _abort(context, code, reason, goodbye.message, goodbye.retry_after)
 
 
 async def refuse(context: Context, refusal: Refusal) -> None:
     """End a call with the status that fits a refusal."""
-    code = _ERROR_STATUS[refusal.code]
+    code = ERROR_STATUS[refusal.code]
     await _abort(context, code, refusal.code.name, str(refusal), refusal.retry_after)
 
 

@@ -8,10 +8,8 @@ the socket is not read.
 import asyncio
 import contextlib
 import socket
-import ssl
 from typing import Final, cast
 
-from chat_service.auth.doorman import Certified
 from chat_service.config import Endpoint
 from chat_service.core.errors import RateLimited, Refusal
 from chat_service.core.events import FAILED, Error, Event
@@ -20,8 +18,8 @@ from chat_service.logs import get
 from chat_service.reception import Reception
 from chat_service.session import LINGER, Session
 from chat_service.startup import StartupError
-from chat_service.tls import Tls, holder
-from chat_service.transports.tls_socket import TlsTransport
+from chat_service.tls import Tls
+from chat_service.transports.tls_socket import TlsTransport, certified
 from chat_service.wire.line import LineCodec
 
 _log = get("tcp")
@@ -184,7 +182,7 @@ class _Connection(asyncio.Protocol):
             peer = self._transport.get_extra_info("peername")[0]
             meter, self._meter = self._meter, None  # of the first session alone
             session = self._reception.open(
-                codec, peer, certified=_certified(self._transport), meter=meter
+                codec, peer, certified=certified(self._transport), meter=meter
             )
         except Refusal as refusal:
             error = Error(refusal.code, str(refusal), refusal.retry_after)
@@ -272,13 +270,6 @@ class _Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         timer = loop.call_later(LINGER, self._transport.abort)
         self._closed.add_done_callback(lambda _: timer.cancel())
-
-
-def _certified(transport: asyncio.Transport) -> Certified | None:
-    """Return what the client's certificate says; None if it showed none."""
-    secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
-    shown = secured.getpeercert(binary_form=True) if secured is not None else None
-    return Certified(*holder(shown)) if shown else None
 
 
 def _set_keepalive(sock: socket.socket, seconds: float) -> None:

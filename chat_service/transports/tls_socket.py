@@ -11,8 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, cast
 
+from chat_service.auth.doorman import Certified
 from chat_service.logs import get
-from chat_service.tls import HANDSHAKE_TIMEOUT
+from chat_service.tls import HANDSHAKE_TIMEOUT, holder
 
 _log = get("tls")
 
@@ -155,6 +156,14 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._say_end()
             self._below.close()
 
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Return the connection above."""
+        return cast("asyncio.Protocol", self._connection)  # who else would ask
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Let another be the connection above."""
+        self._connection = cast("asyncio.Protocol", protocol)
+
     def _say_end(self) -> None:
         with suppress(ssl.SSLError):  # it is said, and the client has yet to say the same
             self._tls.unwrap()
@@ -183,3 +192,10 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return something about the socket; `ssl_object` is of this layer."""
         return self._tls if name == "ssl_object" else self._below.get_extra_info(name, default)
+
+
+def certified(transport: asyncio.BaseTransport) -> Certified | None:
+    """Return what the client's certificate says; None if it showed none."""
+    secured: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
+    shown = secured.getpeercert(binary_form=True) if secured is not None else None
+    return Certified(*holder(shown)) if shown else None

@@ -83,12 +83,12 @@ def decode_commands(data: bytes) -> list[Received]:
     if frame.ByteSize() != size:
         frame = chat_pb2.ClientFrame.FromString(data)
         return [_decode_strictly(command) for command in frame.commands]
-    return [_decode(command) for command in frame.commands]
+    return [decode_command(command) for command in frame.commands]
 
 
 def _decode_strictly(command: commands_pb2.Command) -> Received:
     unknown = _unknown_field(command)
-    return (command.ref, InvalidCommand(unknown)) if unknown else _decode(command)
+    return (command.ref, InvalidCommand(unknown)) if unknown else decode_command(command)
 
 
 def _unknown_field(message: Message) -> str | None:
@@ -100,7 +100,8 @@ def _unknown_field(message: Message) -> str | None:
     return next(filter(None, map(_unknown_field, within)), None)
 
 
-def _decode(command: commands_pb2.Command) -> Received:
+def decode_command(command: commands_pb2.Command) -> Received:
+    """Return what a parsed command asks; its unknown fields are not looked at."""
     kind = command.WhichOneof("kind")
     if kind is None:
         return command.ref, InvalidCommand("the command has no kind that this server knows")

@@ -8,7 +8,7 @@ import pytest
 from chat_service.startup import StartupError
 from chat_service.state.machine import StateMachine
 from tests.conftest import StartNode
-from tests.scenarios.people import GrpcPerson
+from tests.scenarios.programs import GrpcPerson
 from tests.waiting import until
 
 

@@ -165,7 +165,9 @@ async def test_lines_are_refused_with_a_sentence_and_the_connection_stays(
 async def test_a_node_stops_in_time_though_the_database_is_held(
     enter: Enter, tmp_path: Path
 ) -> None:
-    node = Node(Config(grpc=ANY_PORT, tcp=None, data=tmp_path / "data", shutdown_deadline=3))
+    node = Node(
+        Config(grpc=ANY_PORT, tcp=None, web=None, data=tmp_path / "data", shutdown_deadline=3)
+    )
     await node.start()
     ann = await enter(node, "ann", "a")
     with held(tmp_path / "data", "BEGIN IMMEDIATE"):

@@ -136,7 +136,7 @@ async def test_many_who_resume_at_once_from_different_places_see_each_the_rest(
 async def test_a_resume_after_a_restart_of_the_server_goes_on_where_it_was(
     start_node: StartNode, enter: LetIn, tmp_path: Path
 ) -> None:
-    former = Node(Config(grpc=ANY_PORT, tcp=None, data=tmp_path / "data"))
+    former = Node(Config(grpc=ANY_PORT, tcp=None, web=None, data=tmp_path / "data"))
     await former.start()
     ann, bob = await enter(former, "ann", "a"), await enter(former, "bob", "b")
     await ann.say("one")

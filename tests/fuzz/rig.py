@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 from unittest import mock
 
+import aiohttp
 import grpc
 from argon2 import PasswordHasher
 
@@ -36,7 +37,8 @@ from chat_service.node import Node
 from chat_service.reception import Reception
 from tests.memory import resident
 from tests.scenarios.heard import Said
-from tests.scenarios.people import GrpcPerson, TcpPerson
+from tests.scenarios.people import TcpPerson
+from tests.scenarios.programs import GrpcPerson
 from tests.waiting import until
 
 CUT: Final = b"\xff\xff\xff\xff"
@@ -63,6 +65,7 @@ class Rig:
         self.node = node
         self.reception: Reception = node._transports["tcp"]._reception  # type: ignore[attr-defined]
         self.channel = grpc.aio.insecure_channel(str(node.endpoints["grpc"]))
+        self.http = aiohttp.ClientSession(f"http://{node.endpoints['web']}")
         self._desk = Desk(node.hub, node._ledger, lambda: time.time_ns() // 1000)
         self._log = log
         self._hash = _CHEAP.hash(PASSWORD)
@@ -142,6 +145,7 @@ async def rigged(data: Path) -> AsyncIterator[Rig]:
         yield rig
     finally:
         await rig.channel.close()
+        await rig.http.close()
         await node.stop()
         logs.configure("warning", "human")
 
@@ -151,6 +155,7 @@ def _config(data: Path) -> Config:
     return Config(
         grpc=anywhere,
         tcp=anywhere,
+        web=anywhere,
         data=data,
         keep=Keep.parse("1000"),
         rate_connects=None,

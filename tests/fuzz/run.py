@@ -15,10 +15,16 @@ import atheris
 import uvloop
 
 with atheris.instrument_imports(include=["chat_service"], enable_loader_override=False):
-    from tests.fuzz import calls, frames, lines
+    from tests.fuzz import calls, frames, http_calls, json_frames, lines
     from tests.fuzz.rig import Rig, rigged
 
-TARGETS = {"calls": calls.feed, "frames": frames.feed, "lines": lines.feed}
+TARGETS = {
+    "calls": calls.feed,
+    "frames": frames.feed,
+    "http_calls": http_calls.feed,
+    "json_frames": json_frames.feed,
+    "lines": lines.feed,
+}
 
 
 def main() -> None:

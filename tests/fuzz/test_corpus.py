@@ -5,13 +5,16 @@ from types import ModuleType
 
 import pytest
 
-from tests.fuzz import calls, frames, lines
+from tests.fuzz import calls, frames, http_calls, json_frames, lines
 from tests.fuzz.rig import rigged
 
 CORPUS = Path(__file__).parent / "corpus"
 
 
-@pytest.mark.parametrize("target", [calls, frames, lines], ids=lambda it: it.__name__)
+TARGETS = [calls, frames, http_calls, json_frames, lines]
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=lambda it: it.__name__)
 async def test_the_corpus_does_no_harm(target: ModuleType, tmp_path: Path) -> None:
     name = target.__name__.rpartition(".")[2]
     inputs = sorted((CORPUS / name).iterdir())

@@ -15,7 +15,7 @@ SECONDS = 60
 
 @pytest.mark.long
 @pytest.mark.skipif(find_spec("atheris") is None, reason="there is no atheris for this machine")
-@pytest.mark.parametrize("target", ["calls", "frames", "lines"])
+@pytest.mark.parametrize("target", ["calls", "frames", "http_calls", "json_frames", "lines"])
 def test_a_minute_of_fuzzing_does_no_harm(target: str, tmp_path: Path) -> None:
     found = tmp_path / "found"
     found.mkdir()

@@ -26,6 +26,15 @@ def test_it_is_bounded_in_bytes() -> None:
     assert outbox.put(b"y")
 
 
+def test_a_blob_larger_than_the_bound_fits_where_nothing_waits() -> None:
+    outbox = Outbox(1000, 10)
+    assert outbox.put(b"x" * 11)
+    assert not outbox.put(b"y")
+    outbox.take()
+    outbox.put(b"y")
+    assert not outbox.put(b"x" * 11)
+
+
 def test_what_does_not_fit_is_left_out_whole() -> None:
     outbox = Outbox(3, 1000)
     outbox.put(b"a", 2)

@@ -8,7 +8,7 @@ from tests.faults.clock import Clock
 from tests.scenarios.conftest import Meet
 from tests.scenarios.deeds import Deed
 from tests.scenarios.heard import JoinedRoom, LeftRoom, Said
-from tests.scenarios.people import Person
+from tests.scenarios.person import Person
 
 ROOM = "#dev"
 

@@ -8,7 +8,7 @@ import pytest
 from chat_service.node import Node
 from tests.accounts import PASSWORD, make_account
 from tests.scenarios.conftest import Meet
-from tests.scenarios.people import Person
+from tests.scenarios.person import Person
 
 WORDS: Final = {
     "ok": "",

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 import grpc
 import pytest
 
@@ -24,6 +25,7 @@ from chat_service.node import Node
 from tests.accounts import PASSWORD, Call, failure, make_account
 from tests.auth.issuer import OTHER_RSA, RSA, claims, jwk, pem, sign, write
 from tests.conftest import StartNode
+from tests.security.test_web import first_told
 from tests.transports.conftest import Enter, OpenStream
 
 STATUS = grpc.StatusCode
@@ -43,8 +45,22 @@ def is_worthless(call: Call, open_stream: OpenStream) -> IsWorthless:
             assert in_metadata.error.code == events_pb2.ERROR_CODE_UNAUTHENTICATED, in_metadata
         for request in (ListSessionsRequest(), ListAccountsRequest()):
             assert (await failure(call(node, request, token))).code is STATUS.UNAUTHENTICATED
+        async with aiohttp.ClientSession(f"http://{node.endpoints['web']}") as http:
+            await is_worthless_to_browsers(http, token)
 
     return check
+
+
+async def is_worthless_to_browsers(http: aiohttp.ClientSession, token: str) -> None:
+    headers = {"Authorization": f"Bearer {token}"}
+    for hello, how in (
+        ({"user": "bob", "token": token}, {}),
+        ({"user": "bob"}, {"headers": headers}),
+    ):
+        told = await first_told(http, hello, **how)
+        assert told["error"]["code"] == "ERROR_CODE_UNAUTHENTICATED", told
+    async with http.post("/chat.v1.Accounts/ListSessions", json={}, headers=headers) as response:
+        assert response.status == 401
 
 
 # --- session tokens ---

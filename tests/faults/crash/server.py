@@ -40,7 +40,7 @@ class ServerProcess:
         """Start it and wait for nothing."""
         command = [
             *(sys.executable, "-m", "chat_service", "--data", str(self.data)),
-            *("--grpc", f"127.0.0.1:{self.port}", "--tcp", "off"),
+            *("--grpc", f"127.0.0.1:{self.port}", "--tcp", "off", "--web", "off"),
             *("--rate-commands", "off", "--rate-connects", "off", "--rate-bytes", "off"),
         ]
         with self._stderr.open("ab") as stderr:

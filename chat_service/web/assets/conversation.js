@@ -1,0 +1,138 @@
+/** A room or a private conversation: what was said there, who is there, what is unread. */
+
+/** @import {Member, Message} from "./contract.js" */
+/** @import {Sending} from "./outgoing.js" */
+import { milliseconds } from "./contract.js";
+
+/** Items that are kept in memory; older ones are the server's to tell again. */
+const MAX_ITEMS = 200_000;
+const MARGIN = 10_000;
+
+/**
+ * @typedef {object} Said
+ * @property {"message"} kind
+ * @property {string} key unique in its conversation
+ * @property {number} seq
+ * @property {number} at milliseconds since 1970
+ * @property {string} sender
+ * @property {string} text
+ * @property {number} [height] pixels, once it was shown
+ * @property {boolean} [open] whether a long text is shown whole
+ *
+ * @typedef {object} Notice
+ * @property {"notice"} kind
+ * @property {string} key
+ * @property {number} seq that of its event, or of what it came behind
+ * @property {number} at
+ * @property {string} text
+ * @property {"" | "error" | "announcement" | "gap" | "help"} tone
+ * @property {string} [room] one to join by a click
+ * @property {number} [height]
+ *
+ * @typedef {Said | Notice | Sending} Item
+ */
+
+export class Conversation {
+  /** @type {(Said | Notice)[]} in the order of seq */
+  items = [];
+  /** Whether the server has older messages. */
+  more = true;
+  /** Whether a page of history is on its way. */
+  loading = false;
+  /** Whether the latest messages were asked for. */
+  loaded = false;
+  unread = 0;
+  mentions = 0;
+  /** The last seq that was read. */
+  lastRead = 0;
+  /** Where the unread began when it was opened; 0 if nothing was. */
+  marker = 0;
+  /** @type {Map<string, Member>} */
+  members = new Map();
+  /** Whether there are more members than were told. */
+  moreMembers = false;
+  /** @type {Set<number>} */
+  #seqs = new Set();
+
+  /** @param {string} address "#room" or "@user" */
+  constructor(address) {
+    this.address = address;
+  }
+
+  get isRoom() {
+    return this.address.startsWith("#");
+  }
+
+  get name() {
+    return this.address.slice(1);
+  }
+
+  get lastSeq() {
+    return this.items.at(-1)?.seq ?? 0;
+  }
+
+  /** The seq of the oldest message, to ask for what came before; 0 if there is none. */
+  get firstSeq() {
+    return this.items.find((item) => item.kind === "message")?.seq ?? 0;
+  }
+
+  /** Tells whether a message is here. @param {number} seq */
+  has(seq) {
+    return this.#seqs.has(seq);
+  }
+
+  /**
+   * Adds what has just happened; returns false if it is here already.
+   * @param {Said | Notice} item
+   */
+  append(item) {
+    if (item.kind === "message") {
+      if (this.#seqs.has(item.seq)) return false;
+      this.#seqs.add(item.seq);
+    }
+    this.items.push(item);
+    if (this.items.length > MAX_ITEMS + MARGIN) this.#forget();
+    return true;
+  }
+
+  /**
+   * Merges a page of history, oldest first; returns those that were not here.
+   * @param {Said[]} page
+   */
+  merge(page) {
+    const fresh = page.filter((item) => !this.#seqs.has(item.seq));
+    if (fresh.length === 0) return fresh;
+    for (const { seq } of fresh) this.#seqs.add(seq);
+    const isOlder = (fresh.at(-1)?.seq ?? 0) <= (this.items[0]?.seq ?? Infinity);
+    this.items = [...fresh, ...this.items];
+    if (!isOlder) this.items.sort((one, other) => one.seq - other.seq);
+    return fresh;
+  }
+
+  /** Forgets everything that was said: another log counts from here. */
+  clear() {
+    this.items = [];
+    this.#seqs.clear();
+    this.more = true;
+    this.loaded = false;
+    this.marker = 0;
+    this.lastRead = 0;
+  }
+
+  #forget() {
+    for (const { seq } of this.items.splice(0, this.items.length - MAX_ITEMS)) {
+      this.#seqs.delete(seq);
+    }
+    this.more = true;
+  }
+}
+
+/**
+ * Returns a message as it is shown.
+ * @param {Message} message
+ * @param {number} seq
+ * @returns {Said}
+ */
+export function asItem({ sender, text, sentAt }, seq) {
+  return { kind: "message", key: `m${seq}`, seq, at: milliseconds(sentAt), sender, text };
+}

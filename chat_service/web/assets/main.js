@@ -1,0 +1,136 @@
+/** The page, put together: what is drawn when something has changed. */
+
+/** @import {Item} from "./conversation.js" */
+import { AccountDialog } from "./account.js";
+import { App } from "./app.js";
+import { Composer } from "./composer.js";
+import { byId } from "./dom.js";
+import { Drawers } from "./drawers.js";
+import { Banner, drawHeader, drawMe, drawTitle } from "./header.js";
+import { WindowedList } from "./list.js";
+import { Live } from "./live.js";
+import { Members } from "./members.js";
+import { Notifications } from "./notifications.js";
+import { Rows, refreshTimes } from "./rows.js";
+import { Sidebar } from "./sidebar.js";
+
+/** Milliseconds after which "5 minutes ago" is another time. */
+const A_WHILE = 30_000;
+
+const app = new App();
+const { store, talk, outgoing, changes } = app;
+const drawers = new Drawers();
+const live = new Live();
+const scroller = byId("scroller", HTMLElement);
+const messages = byId("messages", HTMLElement);
+const latest = byId("latest", HTMLButtonElement);
+
+/** @param {string} address */
+function open(address) {
+  drawers.close();
+  talk.open(address);
+  focusField();
+}
+
+/** @param {string} user */
+function write(user) {
+  open(`@${user}`);
+}
+
+/** @param {string} room */
+function join(room) {
+  drawers.close();
+  void talk.join(room).then(focusField);
+}
+
+/** Where there is no keyboard, one would slide over what was opened. */
+function focusField() {
+  if (!matchMedia("(pointer: coarse)").matches) composer.focus();
+}
+
+const composer = new Composer(store, (line) => {
+  const done = talk.enter(line);
+  if (done) list.jumpToEnd();
+  return done;
+});
+const sidebar = new Sidebar(store, { open, join, close: (address) => void talk.leave(address) });
+const members = new Members(store, write);
+const notifications = new Notifications(open);
+const banner = new Banner(() => {
+  if (app.session?.standing.state === "closed") app.takeBack();
+  else app.session?.wake();
+});
+new AccountDialog(() => app.identity, () => app.register(), () => void app.signOut());
+
+const rows = new Rows({
+  me: () => store.user,
+  marker: () => store.conversation.marker,
+  retry: (sending) => outgoing.retry(sending),
+  discard: (sending) => outgoing.discard(sending),
+  join,
+  write,
+  resized: () => list.refresh(),
+});
+
+/** @type {WindowedList<Item>} */
+const list = new WindowedList(scroller, messages, {
+  items: () => {
+    const sending = outgoing.to(store.current);
+    return sending.length > 0 ? [...store.conversation.items, ...sending] : store.conversation.items;
+  },
+  look: (item, before) => rows.look(item, before),
+  row: (item, before) => rows.row(item, before),
+  onStart: () => void talk.older(),
+  onEnd: (atEnd) => {
+    latest.hidden = atEnd;
+  },
+});
+
+let shown = "";
+let drawn = false;
+
+changes.listen((topics) => {
+  if (topics.has("current") && (shown !== store.current || !drawn)) show();
+  else if (topics.has("items")) list.refresh();
+  if (topics.has("list")) sidebar.draw();
+  if (topics.has("members")) members.draw();
+  if (topics.has("current") || topics.has("members")) drawHeader(store);
+  if (topics.has("list") || topics.has("current")) drawTitle(store);
+  if (topics.has("me")) drawMe(store.user, app.identity?.isAccount ?? false);
+  if (topics.has("standing")) banner.draw(app.session?.standing ?? null);
+  if (topics.has("roster")) talk.refreshRoster();
+  if (topics.has("stale")) talk.stale();
+  if (topics.has("items") || topics.has("current")) drawBeginning();
+});
+
+function show() {
+  drawn = store.user !== "";
+  shown = store.current;
+  scroller.setAttribute("aria-label", `Messages, ${shown}`);
+  list.reset();
+  if (drawn) composer.open(shown);
+}
+
+function drawBeginning() {
+  const { conversation } = store;
+  const beginning = byId("beginning", HTMLElement);
+  const place = conversation.isRoom ? conversation.address : `your conversation with ${conversation.name}`;
+  // It always takes the same room, so that nothing moves when it changes.
+  if (!conversation.loaded || conversation.more) beginning.textContent = "…";
+  else if (conversation.items.length > 0) beginning.textContent = `The beginning of ${place}`;
+  else beginning.textContent = `Nothing was said yet in ${place}`;
+}
+
+store.onHeard = (heard) => {
+  if (heard.conversation.address === store.current && document.visibilityState === "visible") live.tell(heard);
+  if (!store.attentive()) notifications.tell(heard);
+};
+
+latest.addEventListener("click", () => {
+  list.jumpToEnd();
+  focusField();
+});
+byId("leave", HTMLButtonElement).addEventListener("click", () => void talk.leave(store.current));
+setInterval(() => refreshTimes(messages), A_WHILE);
+
+void app.start();

@@ -1,0 +1,168 @@
+/** How one line of a conversation looks. */
+
+/** @import {Item, Notice, Said} from "./conversation.js" */
+/** @import {Sending} from "./outgoing.js" */
+import { ago, dayName, dayOf, exact, timeOfDay } from "./clock.js";
+import { avatar, button, element } from "./dom.js";
+import { format, mentions } from "./format.js";
+
+/** Milliseconds within which messages of one sender go together. */
+const TOGETHER = 5 * 60_000;
+/** What is longer is folded at first. */
+const MANY_LINES = 16;
+const MANY_LETTERS = 1_200;
+
+/**
+ * @typedef {object} Setting
+ * @property {() => string} me
+ * @property {() => number} marker the last seq that was read when the conversation was opened, or 0
+ * @property {(sending: Sending) => void} retry
+ * @property {(sending: Sending) => void} discard
+ * @property {(room: string) => void} join
+ * @property {(user: string) => void} write begins a private conversation
+ * @property {() => void} resized
+ */
+
+export class Rows {
+  #setting;
+
+  /** @param {Setting} setting */
+  constructor(setting) {
+    this.#setting = setting;
+  }
+
+  /**
+   * @param {Item} item
+   * @param {Item | undefined} before
+   */
+  look(item, before) {
+    const state = item.kind === "sending" ? item.state + item.error : "";
+    return `${newDay(item, before)} ${isContinued(item, before)} ${this.#isFirstNew(item, before)} ${state}`;
+  }
+
+  /**
+   * @param {Item} item
+   * @param {Item | undefined} before
+   */
+  row(item, before) {
+    const row = element("li", { class: "row", "data-key": item.key });
+    if (newDay(item, before)) {
+      row.append(element("h2", { class: "day" }, element("span", {}, dayName(item.at))));
+    }
+    if (this.#isFirstNew(item, before)) {
+      row.append(element("p", { class: "new" }, element("span", {}, "New")));
+    }
+    if (item.kind === "notice") row.append(this.#notice(item));
+    else row.append(this.#message(item, isContinued(item, before)));
+    return row;
+  }
+
+  /**
+   * @param {Item} item
+   * @param {Item | undefined} before
+   */
+  #isFirstNew(item, before) {
+    const marker = this.#setting.marker();
+    return marker > 0 && item.kind !== "sending" && item.seq > marker && (before?.seq ?? 0) <= marker;
+  }
+
+  /** @param {Notice} notice */
+  #notice(notice) {
+    const line = element("p", { class: `notice ${notice.tone}` }, element("bdi", {}, notice.text));
+    const { room } = notice;
+    if (room) line.append(" ", button(`Join ${room}`, () => this.#setting.join(room), { class: "small" }));
+    return line;
+  }
+
+  /**
+   * @param {Said | Sending} item
+   * @param {boolean} continued
+   */
+  #message(item, continued) {
+    const me = this.#setting.me();
+    const classes = ["message"];
+    if (continued) classes.push("continued");
+    if (item.sender === me) classes.push("mine");
+    else if (mentions(item.text, me)) classes.push("mentioned");
+    if (item.kind === "sending") classes.push(item.state);
+    const article = element("article", { class: classes.join(" ") });
+    if (!continued) article.append(avatar(item.sender));
+    article.append(this.#head(item, continued), ...this.#body(item, me));
+    if (item.kind === "sending") article.append(this.#state(item));
+    return article;
+  }
+
+  /**
+   * @param {Said | Sending} item
+   * @param {boolean} continued
+   */
+  #head(item, continued) {
+    const moment = new Date(item.at).toISOString();
+    const shown = continued ? timeOfDay(item.at) : ago(item.at);
+    const time = element("time", { datetime: moment, title: exact(item.at) }, shown);
+    const isOther = item.sender !== this.#setting.me();
+    const name = element("bdi", { class: continued ? "hidden" : "sender" }, item.sender);
+    const sender = isOther && !continued
+      ? button("", () => this.#setting.write(item.sender), { class: "sender-button", title: `Write to ${item.sender}` })
+      : name;
+    if (sender !== name) sender.append(name);
+    return element("header", { class: "message-head" }, sender, time);
+  }
+
+  /**
+   * @param {Said | Sending} item
+   * @param {string} me
+   */
+  #body(item, me) {
+    const body = element("div", { class: "text", dir: "auto" }, ...format(item.text, me));
+    const isLong = item.text.length > MANY_LETTERS || item.text.split("\n", MANY_LINES + 1).length > MANY_LINES;
+    if (!isLong || (item.kind === "message" && item.open)) return [body];
+    body.classList.add("folded");
+    const unfold = button("Show all of it", () => {
+      body.classList.remove("folded");
+      unfold.remove();
+      if (item.kind === "message") item.open = true;
+      this.#setting.resized();
+    }, { class: "plain small" });
+    return [body, unfold];
+  }
+
+  /** @param {Sending} sending */
+  #state(sending) {
+    if (sending.state !== "failed") {
+      return element("p", { class: "state" }, sending.state === "sent" ? "Sent" : "Sending …");
+    }
+    return element(
+      "p", { class: "state error" }, `Not sent: ${sending.error} `,
+      button("Try again", () => this.#setting.retry(sending), { class: "small" }), " ",
+      button("Discard", () => this.#setting.discard(sending), { class: "small plain" }),
+    );
+  }
+}
+
+/** Brings relative times up to date. @param {HTMLElement} list */
+export function refreshTimes(list) {
+  for (const time of list.querySelectorAll("article:not(.continued) time")) {
+    const shown = ago(Date.parse(time.getAttribute("datetime") ?? ""));
+    if (time.textContent !== shown) time.textContent = shown;
+  }
+}
+
+/**
+ * @param {Item} item
+ * @param {Item | undefined} before
+ */
+function newDay(item, before) {
+  return before === undefined || dayOf(item.at) !== dayOf(before.at);
+}
+
+/**
+ * @param {Item} item
+ * @param {Item | undefined} before
+ */
+function isContinued(item, before) {
+  return (
+    item.kind !== "notice" && before !== undefined && before.kind !== "notice" &&
+    item.sender === before.sender && item.at - before.at < TOGETHER && !newDay(item, before)
+  );
+}

@@ -1,0 +1,300 @@
+/**
+ * One session, kept going over as many WebSockets as it takes: the same rules as those of the
+ * Python client (chat_client/connection.py). What must outlive a socket is here and in InFlight: the
+ * cursor, and the commands without a reply.
+ */
+
+/** @import {ChatEvent, Command, Goodbye, Refusal, Welcome} from "./contract.js" */
+/** @import {Identity} from "./identity.js" */
+import { Backoff } from "./backoff.js";
+import { Ended, SUBPROTOCOL, integer, seconds } from "./contract.js";
+import { InFlight } from "./in_flight.js";
+
+/** Milliseconds that a stream must last to count as a success. */
+const STABLE = 5_000;
+/** Milliseconds in which a Hello that was given up may still arrive. */
+const STRAY = 60_000;
+/** Milliseconds to wait for a Welcome. */
+const PATIENCE = 15_000;
+/** Milliseconds of silence after which the server is asked for a sign of life, and to wait for it. */
+const SILENCE = 25_000;
+const SIGN_OF_LIFE = 5_000;
+/** Messages a room that a page begins with. */
+const BACKLOG = 50;
+
+const FINAL_GOODBYES = new Set(["GOODBYE_REASON_REVOKED", "GOODBYE_REASON_BANNED"]);
+const FINAL_ERRORS = new Set(["ERROR_CODE_UNAUTHENTICATED", "ERROR_CODE_BANNED"]);
+
+/**
+ * @typedef {"connecting" | "connected" | "reconnecting" | "closed"} State
+ * @typedef {{state: State, error: string, code: string}} Standing
+ *   `error` is for people: why it is not connected; `code` the error's or the goodbye's, for programs.
+ * @typedef {object} Options
+ * @property {Identity} identity
+ * @property {(events: ChatEvent[]) => void} onEvents what is new, each durable event exactly once
+ * @property {(standing: Standing) => void} onState
+ * @property {() => WebSocket} [connect]
+ * @property {Backoff} [backoff]
+ */
+
+export class Session {
+  /** @type {Standing} */
+  standing = { state: "connecting", error: "", code: "" };
+  /** @type {Welcome | null} */
+  welcome = null;
+  /** What to join again if the server has lost its log. @type {Set<string>} */
+  rooms = new Set();
+
+  #identity;
+  #onEvents;
+  #onState;
+  #connect;
+  #backoff;
+  #inFlight = new InFlight();
+  /** @type {WebSocket | null} */
+  #socket = null;
+  #open = false;
+  #seq = 0;
+  /** @type {Refusal | null} */
+  #refusal = null;
+  /** @type {Goodbye | null} */
+  #goodbye = null;
+  #strayUntil = -Infinity;
+  #notBefore = 0;
+  #lastHeard = 0;
+  /** @type {Record<string, ReturnType<typeof setTimeout>>} */
+  #timers = {};
+
+  /** @param {Options} options */
+  constructor({ identity, onEvents, onState, connect = openSocket, backoff = new Backoff() }) {
+    this.#identity = identity;
+    this.#onEvents = onEvents;
+    this.#onState = onState;
+    this.#connect = connect;
+    this.#backoff = backoff;
+  }
+
+  start() {
+    this.#dial();
+  }
+
+  /**
+   * Sends a command, now or when there is a connection; the promise is that of its reply, and
+   * rejects with Refused or Ended.
+   * @param {Command} command
+   * @param {(nonce: string) => void} [numbered]
+   */
+  submit(command, numbered) {
+    if (this.standing.state === "closed") return Promise.reject(new Ended(this.standing.error));
+    const reply = this.#inFlight.add(command, numbered);
+    this.#write();
+    return reply;
+  }
+
+  /** Leaves for good. */
+  leave() {
+    this.#end("", "GOODBYE_REASON_LEFT");
+  }
+
+  /** Something has changed (the network, the user is back): try now, or see if all is well. */
+  wake() {
+    if (this.#timers["dial"] !== undefined && Date.now() >= this.#notBefore) this.#dial();
+    else if (this.#open) this.#probe();
+  }
+
+  #dial() {
+    this.#clear("dial");
+    const socket = this.#connect();
+    this.#socket = socket;
+    this.#refusal = null;
+    this.#goodbye = null;
+    const mine = (/** @type {() => void} */ act) => () => {
+      if (socket === this.#socket) act();
+    };
+    socket.onopen = mine(() => {
+      socket.send(JSON.stringify({ commands: [{ hello: this.#hello() }] }));
+    });
+    socket.onmessage = (message) => {
+      if (socket === this.#socket) this.#take(JSON.parse(message.data).events ?? []);
+    };
+    socket.onclose = mine(() => this.#closed());
+    this.#after("patience", PATIENCE, () => this.#drop("the server does not answer"));
+  }
+
+  #hello() {
+    const hello = { ...this.#identity.hello(), backlog: BACKLOG };
+    if (!this.welcome) return hello;
+    return { ...hello, resume: { ...this.welcome.cursor, seq: String(this.#seq) } };
+  }
+
+  /**
+   * Sorts what came: replies to those who wait for them, the rest to the page.
+   * @param {ChatEvent[]} events
+   */
+  #take(events) {
+    this.#lastHeard = Date.now();
+    this.#clear("life");
+    /** @type {ChatEvent[]} */
+    const kept = [];
+    for (const event of events) {
+      if (event.welcome) {
+        this.#welcomed(event.welcome);
+        kept.push(event);
+      } else if (event.goodbye) this.#goodbye = event.goodbye;
+      else if (event.ref) this.#inFlight.resolve(event);
+      else if (event.seq && !this.#advance(integer(event.seq))) continue;
+      else if (event.error && !this.#open) this.#refusal = event.error;
+      else if (!event.pong) kept.push(event);
+    }
+    if (kept.length > 0) this.#onEvents(kept);
+    this.#write();
+  }
+
+  /** @param {number} seq */
+  #advance(seq) {
+    if (seq <= this.#seq) return false;
+    this.#seq = seq;
+    return true;
+  }
+
+  /** @param {Welcome} welcome */
+  #welcomed(welcome) {
+    this.#clear("patience");
+    this.#identity.welcomed(welcome);
+    this.welcome = welcome;
+    this.#seq = integer(welcome.cursor?.seq);
+    this.#open = true;
+    this.#inFlight.reopen(welcome);
+    const here = new Set(welcome.rooms);
+    const lost = welcome.resumed ? [] : [...this.rooms].filter((room) => !here.has(room));
+    if (lost.length > 0) this.#send(lost.map((room) => ({ join: { room } })));
+    this.#after("stable", STABLE, () => this.#backoff.reset());
+    this.#after("keepalive", SILENCE, () => this.#keepAlive());
+    this.#tell("connected");
+  }
+
+  #write() {
+    if (!this.#open) return;
+    for (;;) {
+      const commands = this.#inFlight.nextCommands();
+      if (commands.length === 0) return;
+      this.#send(commands);
+    }
+  }
+
+  /** @param {Command[]} commands */
+  #send(commands) {
+    this.#socket?.send(JSON.stringify({ commands }));
+  }
+
+  #keepAlive() {
+    if (Date.now() - this.#lastHeard >= SILENCE) this.#probe();
+    this.#after("keepalive", SILENCE, () => this.#keepAlive());
+  }
+
+  #probe() {
+    if (this.#timers["life"] !== undefined) return;
+    this.#send([{ ping: {} }]);
+    this.#after("life", SIGN_OF_LIFE, () => this.#drop("the connection is dead"));
+  }
+
+  /**
+   * Gives a socket up that may never tell of its end.
+   * @param {string} error
+   */
+  #drop(error) {
+    const socket = this.#socket;
+    if (!this.#open) this.#strayUntil = Date.now() + STRAY;
+    this.#hangUp();
+    socket?.close();
+    this.#lost(error, 0);
+  }
+
+  #closed() {
+    const refusal = this.#refusal;
+    const goodbye = this.#goodbye;
+    this.#hangUp();
+    const another = refusal && this.#identity.refused(refusal.code ?? "");
+    if (typeof another === "number") this.#lost("", another);
+    else if (goodbye) this.#departed(goodbye, refusal);
+    else this.#lost("", 0);
+  }
+
+  /**
+   * A Hello that was given up, and arrives behind the next one, takes the session over for a socket
+   * that nobody holds any more. That is no one else: the session is taken back, once.
+   * @param {Goodbye} goodbye
+   * @param {Refusal | null} refusal
+   */
+  #departed(goodbye, refusal) {
+    const stray = goodbye.reason === "GOODBYE_REASON_SUPERSEDED" && Date.now() < this.#strayUntil;
+    if (stray) this.#strayUntil = -Infinity;
+    const final = FINAL_GOODBYES.has(goodbye.reason ?? "") || FINAL_ERRORS.has(refusal?.code ?? "");
+    const error = refusal?.message || goodbye.message || "";
+    const retryAfter = seconds(refusal?.retryAfter ?? goodbye.retryAfter);
+    if (stray || (goodbye.reconnect && !final)) this.#lost(error, retryAfter);
+    else this.#end(error, refusal?.code ?? goodbye.reason ?? "");
+  }
+
+  /**
+   * @param {string} error
+   * @param {number} retryAfter seconds
+   */
+  #lost(error, retryAfter) {
+    this.#notBefore = Date.now() + retryAfter * 1000;
+    this.#after("dial", this.#backoff.next(retryAfter) * 1000, () => this.#dial());
+    this.#tell(this.welcome ? "reconnecting" : "connecting", error);
+  }
+
+  /**
+   * @param {string} error
+   * @param {string} code
+   */
+  #end(error, code) {
+    const socket = this.#socket;
+    this.#hangUp();
+    this.#clear("dial");
+    socket?.close(1000);
+    this.#tell("closed", error, code);
+    this.#inFlight.fail(new Ended(error));
+  }
+
+  #hangUp() {
+    this.#socket = null;
+    this.#open = false;
+    for (const name of ["patience", "stable", "keepalive", "life"]) this.#clear(name);
+  }
+
+  /**
+   * @param {State} state
+   * @param {string} [error]
+   * @param {string} [code]
+   */
+  #tell(state, error = "", code = "") {
+    this.standing = { state, error, code };
+    this.#onState(this.standing);
+  }
+
+  /**
+   * @param {string} name
+   * @param {number} delay milliseconds
+   * @param {() => void} act
+   */
+  #after(name, delay, act) {
+    this.#clear(name);
+    this.#timers[name] = setTimeout(() => {
+      delete this.#timers[name];
+      act();
+    }, delay);
+  }
+
+  /** @param {string} name */
+  #clear(name) {
+    clearTimeout(this.#timers[name]);
+    delete this.#timers[name];
+  }
+}
+
+function openSocket() {
+  return new WebSocket(new URL("/ws", location.href.replace(/^http/, "ws")), SUBPROTOCOL);
+}

@@ -1,0 +1,142 @@
+/** The dialog by which somebody comes in: as a guest, with an account, or with a new one. */
+
+/** @import {Who} from "./identity.js" */
+import { login, register } from "./accounts.js";
+import { byId } from "./dom.js";
+
+/** @typedef {"guest" | "login" | "register"} How */
+
+/** @type {Record<How, {title: string, hint: string, submit: string}>} */
+const WAYS = {
+  guest: { title: "Welcome", hint: "No password needed. The name is yours as long as you are here.", submit: "Come in" },
+  login: { title: "Welcome back", hint: "With the name and password of your account.", submit: "Sign in" },
+  register: { title: "A name of your own", hint: "8 characters at least for the password. Nobody else can use the name.", submit: "Register" },
+};
+
+export class SignIn {
+  #dialog = byId("sign-in", HTMLDialogElement);
+  #form = byId("sign-in-form", HTMLFormElement);
+  #user = byId("user", HTMLInputElement);
+  #password = byId("password", HTMLInputElement);
+  #error = byId("sign-in-error", HTMLElement);
+  #cancel = byId("sign-in-cancel", HTMLButtonElement);
+  #submit = byId("sign-in-submit", HTMLButtonElement);
+  #done;
+  #token = "";
+
+  /** @param {(who: Who) => void} done */
+  constructor(done) {
+    this.#done = done;
+    // Only these: were the error taken away as a field is left, the button would move under the
+    // pointer that leaves it, and not be pressed.
+    this.#form.addEventListener("change", ({ target }) => {
+      if (target instanceof HTMLInputElement && target.type === "radio") this.#draw();
+    });
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.#enter();
+    });
+    this.#cancel.addEventListener("click", () => this.#dialog.close());
+    this.#dialog.addEventListener("cancel", (event) => {
+      if (this.#cancel.hidden) event.preventDefault(); // there is nothing behind it
+    });
+  }
+
+  get isOpen() {
+    return this.#dialog.open;
+  }
+
+  /**
+   * Asks who the user is.
+   * @param {How} how
+   * @param {string} user
+   * @param {string} error why it is asked (again)
+   */
+  ask(how, user, error) {
+    this.#show(how, user, error, false);
+  }
+
+  /**
+   * Offers a guest to register the name.
+   * @param {string} user
+   * @param {string} token the guest's
+   */
+  offer(user, token) {
+    this.#token = token;
+    this.#show("register", user, "", true);
+  }
+
+  close() {
+    this.#dialog.close();
+  }
+
+  /**
+   * @param {How} how
+   * @param {string} user
+   * @param {string} error
+   * @param {boolean} optional
+   */
+  #show(how, user, error, optional) {
+    const radio = this.#form.elements.namedItem("how");
+    if (radio instanceof RadioNodeList) radio.value = how;
+    this.#cancel.hidden = !optional;
+    this.#user.value = user;
+    this.#password.value = "";
+    this.#draw();
+    this.#fail(error);
+    if (!this.#dialog.open) this.#dialog.showModal();
+    (user && how !== "guest" ? this.#password : this.#user).focus();
+  }
+
+  get #how() {
+    return /** @type {How} */ (new FormData(this.#form).get("how"));
+  }
+
+  #draw() {
+    const how = this.#how;
+    const { title, hint, submit } = WAYS[how];
+    byId("sign-in-title", HTMLElement).textContent = title;
+    byId("sign-in-hint", HTMLElement).textContent = hint;
+    this.#submit.textContent = submit;
+    byId("password-field", HTMLElement).hidden = how === "guest";
+    this.#password.autocomplete = how === "register" ? "new-password" : "current-password";
+    this.#fail("");
+  }
+
+  async #enter() {
+    const user = this.#user.value.trim();
+    if (!user) {
+      this.#fail("Which name?");
+      this.#user.focus();
+      return;
+    }
+    this.#submit.disabled = true;
+    try {
+      this.#done(await this.#proved(user));
+      this.#password.value = "";
+    } catch (error) {
+      this.#fail(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#submit.disabled = false;
+    }
+  }
+
+  /**
+   * @param {string} user
+   * @returns {Promise<Who>}
+   */
+  async #proved(user) {
+    const how = this.#how;
+    if (how === "guest") return { user, kind: "guest", token: "" };
+    const password = this.#password.value;
+    const signing = how === "login" ? login(user, password) : register(user, password, this.#token);
+    const session = await signing;
+    return { user: session.user, kind: "account", token: session.token };
+  }
+
+  /** @param {string} error */
+  #fail(error) {
+    this.#error.textContent = error;
+    this.#user.setAttribute("aria-invalid", String(error !== ""));
+  }
+}

@@ -1,0 +1,269 @@
+"""The contract as canonical JSON, as text WebSockets carry it: `chat.v1.json`.
+
+See https://protobuf.dev/programming-guides/json/ for the mapping: lowerCamelCase names, 64-bit
+numbers as strings, enums by name, times as RFC 3339, and nothing for what is unset. What comes
+often is written by hand, at a tenth of the price; a test holds it against protobuf's own.
+"""
+
+import json
+from collections.abc import Callable, Hashable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final, NoReturn
+
+from google.protobuf import json_format
+
+from chat.v1 import chat_pb2, commands_pb2
+from chat_service.core import events, limits
+from chat_service.core.commands import Command, Send
+from chat_service.core.errors import InvalidCommand, Malformed, TooLarge
+from chat_service.core.events import Event
+from chat_service.core.outcome import Durable
+from chat_service.wire.port import Received
+from chat_service.wire.protobuf import decode_command, decode_frame, encode_event
+
+_MAX_UINT64: Final = 2**64 - 1
+_SHOWN_CHARS: Final = 120
+
+_quote = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_quote_name = lru_cache(4096)(_quote)
+"""For rooms and users, which come again and again."""
+
+
+class JsonCodec:
+    """A connection that speaks frames of JSON."""
+
+    echoes = True
+    interactive = False
+
+    def __init__(self) -> None:
+        self.user = ""
+
+    def sharing(self, *, private: bool) -> Hashable:  # noqa: ARG002  (everyone sees the same text)
+        """Return one key for all: what is encoded says everything to everyone."""
+        return JsonCodec
+
+    def feed(self, data: bytes) -> list[Received]:
+        """Decode one whole `ClientFrame`."""
+        return decode_commands(data)
+
+    def end_of_input(self) -> list[Received]:
+        """Return nothing: frames come whole."""
+        return []
+
+    def encode(self, event: Event) -> bytes:
+        """Encode one event as a `ServerFrame`."""
+        return _frame([_event(event)])
+
+    def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
+        """Encode Acks as one `ServerFrame`."""
+        return _frame([_event(reply) for reply in replies]), len(replies)
+
+    def moved(self, body: events.Joined | events.Left) -> None:
+        """Do nothing: frames look the same wherever the user is."""
+
+    def join(self, events: Sequence[Durable]) -> bytes:
+        """Encode committed events as one `ServerFrame`."""
+        return _frame([_durable(event.body, event.seq) for event in events])
+
+    def recall(self, frames: Sequence[bytes]) -> bytes:
+        """Encode what is stored as one `ServerFrame`."""
+        return _frame(_recalled(frames))
+
+
+# --- from JSON ---
+
+
+def decode_commands(data: bytes) -> list[Received]:
+    """Decode a client's `ClientFrame`; raises Malformed or TooLarge."""
+    if len(data) > limits.MAX_FRAME_BYTES:
+        raise TooLarge(f"a frame has at most {limits.MAX_FRAME_BYTES} bytes")
+    return [_command(command) for command in _commands(_parse(data))]
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        return json.loads(
+            data.decode(), object_pairs_hook=_unambiguous, parse_constant=_refuse_constant
+        )
+    except RecursionError:
+        raise Malformed("the frame is nested too deeply") from None
+    except ValueError as error:  # also what is not UTF-8, and numbers of thousands of digits
+        raise Malformed(f"the frame is not JSON: {str(error)[:_SHOWN_CHARS]}") from None
+
+
+def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name comes twice in one object")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _commands(frame: Any) -> list[Any]:
+    if isinstance(frame, dict) and frame.keys() <= {"commands"}:
+        commands = frame.get("commands")
+        if commands is None:  # null is as good as nothing
+            return []
+        if isinstance(commands, list):
+            return commands
+    raise Malformed('the frame is not a chat.v1.ClientFrame: {"commands": [ … ]}')
+
+
+def _command(given: Any) -> Received:
+    if isinstance(given, dict) and (send := _plain_send(given)) is not None:
+        return send
+    ref = _ref(given)
+    if not isinstance(given, dict):
+        return ref, InvalidCommand("a command is an object")
+    command = commands_pb2.Command()
+    try:
+        json_format.ParseDict(given, command)
+        return decode_command(command)
+    # Not everything that it stumbles over does it tell by an error of its own.
+    except (json_format.Error, ValueError, TypeError, AttributeError, OverflowError) as error:
+        return ref, InvalidCommand(_reason(error))
+    except RecursionError:
+        return ref, InvalidCommand("the command is nested too deeply")
+
+
+def _reason(error: Exception) -> str:
+    shown = str(error).partition("\n")[0][:_SHOWN_CHARS]
+    return shown.encode(errors="replace").decode()
+
+
+def _plain_send(given: dict[str, Any]) -> Command | None:
+    """Return a Send that is spelt as usual; None if it has to be looked at more closely."""
+    send = given.get("send")
+    if not isinstance(send, dict) or given.keys() - {"ref", "send"}:
+        return None
+    if send.keys() - {"to", "text", "nonce", "replyTo"}:
+        return None
+    to: Any = send.get("to")
+    text: Any = send.get("text")
+    ref, nonce = _uint64(given.get("ref", 0)), _uint64(send.get("nonce", 0))
+    reply_to = _uint64(send.get("replyTo", 0))
+    if ref is None or nonce is None or reply_to is None or not (_is_text(to) and _is_text(text)):
+        return None
+    return Command(ref, Send(to, text, nonce, reply_to))
+
+
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
+
+
+def _uint64(value: Any) -> int | None:
+    """Return a number that is spelt plainly, as a number or in a string; None if it is not."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 20:
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= _MAX_UINT64 else None
+
+
+def _ref(given: Any) -> int:
+    """Return the ref of what is refused; 0 if that cannot be understood either."""
+    return (_uint64(given.get("ref")) or 0) if isinstance(given, dict) else 0
+
+
+# --- to JSON ---
+
+
+def _frame(told: list[str]) -> bytes:
+    return f'{{"events":[{",".join(told)}]}}'.encode() if told else b""
+
+
+def _event(event: Event) -> str:
+    if (write := _WRITERS.get(type(event.body))) is None:
+        return _rare(event)
+    ref = f'"ref":"{event.ref}",' if event.ref else ""
+    seq = f'"seq":"{event.seq}",' if event.seq else ""
+    return f"{{{ref}{seq}{write(event.body)}}}"
+
+
+def _durable(body: events.EventBody, seq: int) -> str:
+    if (write := _WRITERS.get(type(body))) is None:
+        return _rare(Event(body, seq))
+    return f'{{"seq":"{seq}",{write(body)}}}'
+
+
+def _rare(event: Event) -> str:
+    """Encode an event of a kind that does not pay to be written by hand."""
+    frame = chat_pb2.ServerFrame.FromString(encode_event(event))
+    return _quote(json_format.MessageToDict(frame.events[0]))
+
+
+def _recalled(frames: Sequence[bytes]) -> list[str]:
+    return [_durable(event.body, event.seq) for frame in frames for event in decode_frame(frame)]
+
+
+def _message(it: events.Message) -> str:
+    number = f'"number":"{it.number}",' if it.number else ""
+    reply_to = f',"replyTo":"{it.reply_to}"' if it.reply_to else ""
+    text = f'"text":{_quote(it.text)},' if it.text else ""
+    return (
+        f'"message":{{"to":{_quote_name(it.to)},"sender":{_quote_name(it.sender)},{number}{text}'
+        f'"sentAt":"{_time(it.sent_at)}"{reply_to}}}'
+    )
+
+
+def _ack(it: events.Ack) -> str:
+    numbers = (("seq", it.seq), ("number", it.number), ("nonce", it.nonce))
+    fields = [f'"{name}":"{value}"' for name, value in numbers if value]
+    if it.duplicate:
+        fields.append('"duplicate":true')
+    if it.sent_at:
+        fields.append(f'"sentAt":"{_time(it.sent_at)}"')
+    return f'"ack":{{{",".join(fields)}}}'
+
+
+def _joined(it: events.Joined) -> str:
+    return f'"joined":{{"room":{_quote_name(it.room)},"user":{_quote_name(it.user)}}}'
+
+
+def _left(it: events.Left) -> str:
+    return f'"left":{{"room":{_quote_name(it.room)},"user":{_quote_name(it.user)}}}'
+
+
+def _presence(it: events.Presence) -> str:
+    online = ',"online":true' if it.online else ""
+    return f'"presence":{{"user":{_quote_name(it.user)}{online}}}'
+
+
+def _history(it: events.HistoryPage) -> str:
+    past = f'"events":[{",".join(_recalled(it.frames))}],' if it.frames else ""
+    more = ',"more":true' if it.more else ""
+    return f'"history":{{{past}"to":{_quote_name(it.to)}{more}}}'
+
+
+_WRITERS: Final[dict[type[events.EventBody], Callable[[Any], str]]] = {
+    events.Message: _message,
+    events.Ack: _ack,
+    events.Joined: _joined,
+    events.Left: _left,
+    events.Presence: _presence,
+    events.HistoryPage: _history,
+    events.Pong: lambda _: '"pong":{}',
+}
+
+
+def _time(micros: int) -> str:
+    """Return microseconds since 1970 as RFC 3339, with as few digits as protobuf gives it."""
+    seconds, rest = divmod(micros, 1_000_000)
+    if not rest:
+        return f"{_second(seconds)}Z"
+    if rest % 1000:
+        return f"{_second(seconds)}.{rest:06d}Z"
+    return f"{_second(seconds)}.{rest // 1000:03d}Z"
+
+
+@lru_cache(64)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

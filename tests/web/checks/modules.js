@@ -1,0 +1,7 @@
+/** The modules that are checked; the tests serve this with the address that they have in the page. */
+
+export { Backoff } from "../../../chat_service/web/assets/backoff.js";
+export { parse } from "../../../chat_service/web/assets/commands.js";
+export { format, mentions } from "../../../chat_service/web/assets/format.js";
+export { Identity } from "../../../chat_service/web/assets/identity.js";
+export { Session } from "../../../chat_service/web/assets/session.js";

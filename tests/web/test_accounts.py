@@ -1,0 +1,119 @@
+"""Accounts by the page: made, used in several tabs, signed out here and elsewhere."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import BrowserContext, Request, expect
+
+from tests.web.conftest import Open
+from tests.web.person import PASSWORD
+
+Context = Callable[..., BrowserContext]
+Fresh = Callable[[str], str]
+
+
+def test_register_sign_out_and_sign_in(open_page: Open, fresh: Fresh, room: str) -> None:
+    name = fresh("ann")
+    ann = open_page().come_in(name, "Register")
+    expect(ann.page.locator("#me-kind")).to_have_text("account")
+    ann.join(room)
+    ann.say("mine")
+    ann.field.fill("a secret draft")
+    ann.page.reload()
+    expect(ann.page.locator("#me-name")).to_have_text(name)
+    ann.open(room)
+    ann.sign_out()
+    assert "secret" not in str(ann.page.evaluate("Object.entries(localStorage)"))
+    secrets: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/Login"):
+            secrets.append((request.post_data_json or {})["clientId"])
+
+    ann.page.on("request", note)
+    ann.ask_in(name, "Sign in", "wrong password")
+    expect(ann.dialog.locator("#sign-in-error")).not_to_be_empty()
+    ann.come_in(name, "Sign in")
+    assert len(secrets) == 2
+    assert len(set(secrets)) == 1  # one browser, though nobody was signed in between
+    assert len(secrets[0]) > 30
+    ann.open(room)
+    ann.reads_exactly("mine")
+
+
+def test_a_guest_who_registers_keeps_rooms_and_conversations(
+    open_page: Open, fresh: Fresh, room: str
+) -> None:
+    ann, bob = (open_page().come_in(fresh(it)) for it in ("ann", "bob"))
+    ann.join(room)
+    bob.say(f"/msg {ann.name} psst")
+    ann.open(f"@{bob.name}")
+    ann.reads_exactly("psst")
+    ann.page.locator("#me").click()
+    ann.page.get_by_role("button", name="Register this name").click()
+    ann.dialog.get_by_label("Password").fill(PASSWORD)
+    ann.dialog.locator("#sign-in-submit").click()
+    expect(ann.page.locator("#me-kind")).to_have_text("account")
+    expect(ann.dialog).to_be_hidden()
+    ann.open(room)
+    ann.open(f"@{bob.name}")
+    ann.reads_exactly("psst")
+
+
+def test_a_name_that_is_taken_or_registered_is_told_so(open_page: Open, fresh: Fresh) -> None:
+    ann = open_page().come_in(fresh("ann"))
+    bob = open_page()
+    bob.ask_in(ann.name)
+    expect(bob.dialog.locator("#sign-in-error")).to_contain_text("taken")
+    cy = open_page().come_in(fresh("cy"), "Register")
+    bob.ask_in(cy.name)
+    expect(bob.dialog.locator("#sign-in-error")).to_contain_text("registered")
+    expect(bob.dialog.get_by_role("radio", name="Sign in")).to_be_checked()
+    bob.ask_in(fresh("!"))
+    expect(bob.dialog.locator("#sign-in-error")).to_contain_text("name")
+    bob.come_in(fresh("bob"))
+
+
+def test_two_tabs_of_an_account_sign_out_together(
+    open_page: Open, context: Context, fresh: Fresh, room: str
+) -> None:
+    mine = context()
+    one = open_page(within=mine).come_in(fresh("ann"), "Register")
+    other = open_page(within=mine)
+    expect(other.page.locator("#me-name")).to_have_text(one.name)
+    one.join(room)
+    one.say("by one")
+    other.open(room)
+    other.reads_exactly("by one")
+    one.sign_out()
+    expect(other.dialog).to_be_visible()
+
+
+def test_a_sign_in_that_is_revoked_elsewhere_ends(open_page: Open, fresh: Fresh) -> None:
+    here = open_page().come_in(fresh("ann"), "Register")
+    there = open_page().come_in(here.name, "Sign in")
+    here.page.locator("#me").click()
+    rows = here.page.locator("#sign-ins li")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("this one")
+    rows.last.get_by_role("button", name=re.compile("Sign out")).click()
+    expect(rows).to_have_count(1)
+    expect(there.dialog).to_be_visible()
+    expect(there.dialog.get_by_label("Name")).to_have_value(here.name)
+    expect(here.dialog).to_be_hidden()
+    there.come_in(here.name, "Sign in")
+
+
+def test_the_password_is_changed(open_page: Open, fresh: Fresh) -> None:
+    ann = open_page().come_in(fresh("ann"), "Register")
+    ann.page.locator("#me").click()
+    ann.page.get_by_text("Change the password").click()
+    ann.page.get_by_label("Present password").fill(PASSWORD)
+    ann.page.get_by_label("New password").fill("another horse battery")
+    ann.page.get_by_role("button", name="Change it").click()
+    expect(ann.page.locator("#account-told")).to_contain_text("another one now")
+    other = open_page()
+    other.ask_in(ann.name, "Sign in", PASSWORD)
+    expect(other.dialog.locator("#sign-in-error")).not_to_be_empty()
+    other.ask_in(ann.name, "Sign in", "another horse battery")
+    expect(other.dialog).to_be_hidden()
