@@ -6,7 +6,6 @@ connection to a database in memory, and reads wait their turn on its thread.
 """
 
 import asyncio
-import fcntl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,8 +18,9 @@ from chat_service.core.errors import Unavailable
 from chat_service.core.events import HistoryPage
 from chat_service.core.moderation import Role
 from chat_service.core.outcome import Applied
-from chat_service.startup import InUse, StartupError
+from chat_service.startup import StartupError
 from chat_service.state import directory, queries, schema, trimming
+from chat_service.state.directory_lock import lock as lock_directory
 from chat_service.state.machine import StateMachine
 from chat_service.state.port import (
     AccountRow,
@@ -73,7 +73,7 @@ class Store:
             writer = apsw.Connection(":memory:")
             schema.migrate(writer)
             return cls(writer, None)
-        lock = _lock(directory)
+        lock = lock_directory(directory)
         try:
             store = cls(*_connect(directory / "chat.db"))
         except StartupError:
@@ -194,21 +194,6 @@ class Store:
             raise Unavailable(
                 f"the storage cannot take or give anything now: {error}", retry_after=RETRY_AFTER
             ) from error
-
-
-def _lock(directory: Path) -> IO[bytes]:
-    """Make a directory this process's alone; the lock ends with the process, however it ends."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (directory / "chat.lock").open("ab")
-    except OSError as error:
-        raise StartupError(f"cannot write to {directory}: {error.strerror}") from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise InUse(f"another server is using {directory}") from None
-    return file
 
 
 def _connect(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
