@@ -7,6 +7,7 @@ a value is said in one line that names it and where it came from.
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -148,20 +149,23 @@ def _setting(
 class _Commands(click.Group):
     """The commands, some of which are in a module that is slow to import."""
 
-    _OPERATORS: Final = ("announce", "drain", "statistics", "user")
+    _ELSEWHERE: Final = {
+        **dict.fromkeys(("announce", "drain", "statistics", "user"), "chat_service.user_cli"),
+        **dict.fromkeys(("backup", "check", "export", "restore"), "chat_service.state_cli"),
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return sorted((*super().list_commands(ctx), *self._OPERATORS))
+        return sorted((*super().list_commands(ctx), *self._ELSEWHERE))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by its name."""
-        if cmd_name not in self._OPERATORS:
+        module = self._ELSEWHERE.get(cmd_name)
+        if module is None:
             return super().get_command(ctx, cmd_name)
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        from chat_service import user_cli  # noqa: PLC0415
-
-        return user_cli.COMMANDS[cmd_name]
+        commands: dict[str, click.Command] = import_module(module).COMMANDS
+        return commands[cmd_name]
 
 
 @click.group(

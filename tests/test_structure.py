@@ -21,8 +21,10 @@ ALLOWED: Final = {
     "chat_service.__main__": "chat_service.cli",
     "chat_service.cli": "chat_service chat_service.certificate chat_service.config"
     " chat_service.logs chat_service.node chat_service.settings_file chat_service.startup"
-    " chat_service.user_cli chat_service.values click uvloop",
+    " chat_service.values click uvloop",
     "chat_service.user_cli": "chat_service.console chat_service.values chat_service.logs click",
+    "chat_service.state_cli": "chat_service.console chat_service.values chat_service.logs"
+    " chat_service.startup click",
     "chat_service.console": "chat_service.auth chat_service.logs chat_service.startup"
     " chat_service.state chat_service.values chat_service.wire.protobuf chat.v1 click google grpc",
     "chat_service.config": "",
