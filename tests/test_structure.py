@@ -65,7 +65,7 @@ ALLOWED: Final = {
     " grpc_status",
     "chat_service.hub": "chat_service.wire chat_service.logs",
     "chat_service.state": "chat_service.wire chat_service.startup apsw",
-    "chat_service.log": "chat_service.logs",
+    "chat_service.log": "chat_service.logs nats",
     "chat_service.wire": "chat.v1 google",
     "chat_service.core": "confusable_homoglyphs precis_i18n",
     "chat_client": "chat.v1 click google grpc grpc_status keyring platformdirs precis_i18n"
