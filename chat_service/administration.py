@@ -153,7 +153,7 @@ class Administration:
             archive.epoch,
             hub.seq,
             len(hub.registry),
-            len(hub.registry.users),
+            len(hub.attendance.online),
             await self._directory.count_accounts(),
             started,
             loop_lag.quantile(0.99),

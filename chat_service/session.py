@@ -328,7 +328,7 @@ class Session:
     async def _who(self, ref: int, who: Who) -> None:
         await self._in_flight.all_answered()
         to = parse_room(who.to) if who.to else ""
-        users = self._hub.registry.users
+        users = self._hub.attendance.online
         found: list[tuple[str, Role | None]]
         if to in ("", LOBBY):
             names = sorted(name for name in users if name > who.after)[: limits.MAX_ROSTER + 1]
