@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PROTOS := $(wildcard proto/chat/v1/*.proto)
+PROTOS := $(wildcard proto/chat/v1/*.proto proto/chat/cluster/v1/*.proto)
 SERVICES := $(addprefix proto/chat/v1/,accounts.proto admin.proto chat.proto)
 
 help: ## Show this list

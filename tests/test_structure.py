@@ -19,9 +19,11 @@ CONTRACT: Final = "chat.v1"
 ALLOWED: Final = {
     "chat_service": "",
     "chat_service.__main__": "chat_service.cli",
-    "chat_service.cli": "chat_service chat_service.certificate chat_service.config"
-    " chat_service.logs chat_service.node chat_service.settings_file chat_service.startup"
-    " chat_service.values click uvloop",
+    "chat_service.cli": "chat_service chat_service.config chat_service.logs chat_service.node"
+    " chat_service.settings_file chat_service.startup chat_service.values chat_service.workers"
+    " click uvloop",
+    "chat_service.workers": "chat_service.config chat_service.logs chat_service.startup",
+    "chat_service.cert_cli": "chat_service.certificate chat_service.values click",
     "chat_service.user_cli": "chat_service.console chat_service.values chat_service.logs click",
     "chat_service.state_cli": "chat_service.console chat_service.values chat_service.logs"
     " chat_service.startup click",
@@ -66,14 +68,15 @@ ALLOWED: Final = {
     "chat_service.hub": "chat_service.wire chat_service.logs",
     "chat_service.state": "chat_service.wire chat_service.startup apsw",
     "chat_service.log": "chat_service.logs nats",
-    "chat_service.wire": "chat.v1 google",
+    "chat_service.wire": "chat.cluster.v1 chat.v1 google",
     "chat_service.core": "confusable_homoglyphs precis_i18n",
     "chat_client": "chat.v1 click google grpc grpc_status keyring platformdirs precis_i18n"
     " prompt_toolkit structlog",
 }
 WITHOUT_CORE: Final = {
     "chat_service", "chat_service.interpreter", "chat_service.logs", "chat_service.loop_lag",
-    "chat_service.settings_file", "chat_service.startup", "chat_service.tls", "chat_client",
+    "chat_service.settings_file", "chat_service.startup", "chat_service.tls",
+    "chat_service.workers", "chat_client",
 }  # fmt: skip
 ANYTHING_BELOW: Final = {"chat_service.node"}
 
