@@ -57,7 +57,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     Exit statuses: 0 after a clean shutdown, 1 if the node could not start, 2 for wrong usage.
     """
     try:
-        sys.exit(cli.main(args, prog_name=PROG, standalone_mode=False))
+        given = sys.argv[1:] if args is None else list(args)
+        sys.exit(cli.main(given, prog_name=PROG, standalone_mode=False, obj=given))
     except click.ClickException as error:
         _give_up(_explain(error), error.exit_code)
     except StartupError as error:
@@ -71,11 +72,21 @@ def serve(config: Config) -> None:
     # What grpc's core would write to stderr by itself is raised or logged as well, in our format.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Imported late, so that --help is quick.
-    from chat_service import logs  # noqa: PLC0415
+    from chat_service import logs, workers  # noqa: PLC0415
     from chat_service.node import Node  # noqa: PLC0415
 
     logs.configure(config.log_level, config.log_format)
+    if config.worker:
+        workers.end_with_parent()
     _run(Node(config).run())
+
+
+def supervise(config: Config, arguments: Sequence[str]) -> None:
+    """Serve by several processes until told to stop; raises StartupError."""
+    from chat_service import logs, workers  # noqa: PLC0415
+
+    logs.configure(config.log_level, config.log_format)
+    workers.supervise(config, arguments)
 
 
 def _run(serving: Coroutine[Any, Any, None]) -> None:
@@ -150,6 +161,7 @@ class _Commands(click.Group):
     """The commands, some of which are in a module that is slow to import."""
 
     _ELSEWHERE: Final = {
+        "cert": "chat_service.cert_cli",
         **dict.fromkeys(("announce", "drain", "statistics", "user"), "chat_service.user_cli"),
         **dict.fromkeys(("backup", "check", "export", "restore"), "chat_service.state_cli"),
     }
@@ -199,6 +211,14 @@ class _Commands(click.Group):
     "Where messages are kept. :memory: forgets them at the end.",
     default=f"./{_DEFAULTS.data}",
 )
+@_setting("node", values.text, "NAME", "What this node is called.")
+@_setting(
+    "workers",
+    values.count,
+    "PROCESSES",
+    "Serve by so many processes on the same ports, each a node: NAME-1, NAME-2 …",
+)
+@click.option("--worker", is_flag=True, hidden=True, allow_from_autoenv=False)
 @_setting(
     "presence_limit",
     values.count,
@@ -322,8 +342,13 @@ def cli(ctx: click.Context, /, **settings: Any) -> None:
     "ready grpc=127.0.0.1:50051 tcp=127.0.0.1:7777". Logs go to stderr.
     """
     # A command may be what makes the settings hold, as `cert` does, so not all commands check them.
-    if ctx.invoked_subcommand is None:
-        serve(_checked(ctx, settings))
+    if ctx.invoked_subcommand is not None:
+        return
+    config = _checked(ctx, settings)
+    if config.workers > 1:
+        supervise(config, ctx.obj)
+    else:
+        serve(config)
 
 
 def _checked(ctx: click.Context, settings: dict[str, Any]) -> Config:
@@ -331,56 +356,3 @@ def _checked(ctx: click.Context, settings: dict[str, Any]) -> Config:
         return Config(**settings)
     except InvalidSetting as error:
         raise _blame(ctx, error) from None
-
-
-@cli.command("cert")
-@click.option(
-    "--dir",
-    "directory",
-    type=values.Parsed(values.file),
-    metavar="DIR",
-    default="chat-cert",
-    help="Where the files are made.",
-    allow_from_autoenv=False,
-)
-@click.option(
-    "--host",
-    "hosts",
-    metavar="NAME",
-    multiple=True,
-    default=("localhost", "127.0.0.1", "::1"),
-    help="A name or an address that clients know the server by; may be repeated.",
-    allow_from_autoenv=False,
-)
-@click.option(
-    "--days",
-    type=click.IntRange(1, 3650),
-    default=365,
-    help="How long the certificate is good for.",
-    allow_from_autoenv=False,
-)
-@click.option(
-    "--client",
-    metavar="NAME",
-    help="Make a certificate for this user instead, by the authority in DIR.",
-    allow_from_autoenv=False,
-)
-@click.help_option(allow_from_autoenv=False)
-def cert(directory: Path, hosts: Sequence[str], days: int, client: str | None) -> None:
-    """Make certificates to develop and try with.
-
-    An authority of your own, ca.pem, and a certificate of the server that it signs. Nothing is
-    ever overwritten.
-    """
-    from chat_service import certificate  # noqa: PLC0415  (cryptography is slow to import)
-
-    try:
-        if client is None:
-            made = certificate.make_server_pair(directory, hosts, days)
-        else:
-            made = certificate.make_client_pair(directory, client, days)
-    except certificate.NotMade as error:
-        raise click.ClickException(str(error)) from None
-    for path in made:
-        click.echo(f"made {path}")
-    click.echo(certificate.usage(directory, client))

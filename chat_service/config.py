@@ -1,6 +1,8 @@
 """What the operator may choose: frozen, and checked once so that no other part has to doubt it."""
 
+import dataclasses
 import math
+import platform
 import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
@@ -20,6 +22,7 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 MIB: Final = 1024 * 1024
 
+_NODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _DAY: Final = 86_400.0
 AGES: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _KEPT: Final = re.compile(r"([0-9]{1,12})([smhdw])?")
@@ -136,10 +139,18 @@ _BOUNDS: Final = {
     "outbox_bytes": _Bounds(MIB, math.inf, "bytes"),
     "presence_limit": _Bounds(0, 2**32 - 1, "members"),  # a uint32 in the contract
     "max_sessions": _Bounds(1, math.inf, "sessions"),
+    "workers": _Bounds(1, 1_024, "processes"),
     "keepalive": _Bounds(0.01, _DAY, "seconds"),
     "shutdown_deadline": _Bounds(0, _DAY, "seconds"),
     "token_lifetime": _Bounds(60, 3_660 * _DAY, "seconds"),
 }
+
+
+def _host_name() -> str:
+    """Return the host's name as far as it can name a node."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", platform.node())[:63].lstrip("._-")
+    return name or "node"
+
 
 _JWT_KEYS: Final = ("jwt_secret", "jwt_public_key", "jwt_jwks")
 _JWT_CLAIMS: Final = ("jwt_issuer", "jwt_audience")
@@ -157,6 +168,15 @@ class Config:
 
     data: Path | None = Path("chat-data")
     """The directory of the database; None keeps everything in memory."""
+
+    node: str = dataclasses.field(default_factory=_host_name)
+    """What people call this node; each of a cluster has a name of its own."""
+
+    workers: int = 1
+    """Processes that serve on the same ports, each a node of the cluster."""
+
+    worker: bool = False
+    """Whether this is one of several: it shares its ports, and ends with who started it."""
 
     outbox_events: int = 8192
     """Events that may wait for one slow session."""
@@ -243,6 +263,7 @@ class Config:
             _check_bounds(field, getattr(self, field), bounds)
         for field in ("rate_connects", "rate_commands", "rate_bytes", "rate_registrations"):
             _check_rate(field, getattr(self, field))
+        _check_node(self.node)
         _check_keep(self.keep)
         _check_choice("auth", self.auth, AUTHS)
         _check_choice("registration", self.registration, REGISTRATIONS)
@@ -317,6 +338,14 @@ def _check_bounds(field: str, value: float, bounds: _Bounds) -> None:
 def _check_rate(field: str, rate: Rate | None) -> None:
     if rate is not None and not (0 < rate.per_second < math.inf and 1 <= rate.burst < math.inf):
         raise InvalidSetting(f"must be above 0 a second and at least 1 at once, not {rate}", field)
+
+
+def _check_node(name: str) -> None:
+    if not _NODE.fullmatch(name):
+        raise InvalidSetting(
+            f"not a name of up to 63 letters, digits, dots, dashes and underscores: {name!r}",
+            "node",
+        )
 
 
 def _check_keep(keep: Keep) -> None:

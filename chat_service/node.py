@@ -125,10 +125,17 @@ class Node:
         )
         if config.grpc is not None:
             self._transports["grpc"] = RpcTransport(
-                reception, config.grpc, config.keepalive, tls, self._services(doorman, flood, tls)
+                reception,
+                config.grpc,
+                config.keepalive,
+                tls,
+                self._services(doorman, flood, tls),
+                shared=config.worker,
             )
         if config.tcp is not None:
-            self._transports["tcp"] = TcpTransport(reception, config.tcp, config.keepalive, tls)
+            self._transports["tcp"] = TcpTransport(
+                reception, config.tcp, config.keepalive, tls, shared=config.worker
+            )
         self._watching = [asyncio.create_task(self.loop_lag.run(), name="loop lag")]
         if tls is not None:
             self._watching.append(asyncio.create_task(tls.run(), name="certificate"))
