@@ -59,6 +59,9 @@ ALLOWED: Final = {
     " chat_service.logs",
     "chat_service.retention": "chat_service.config chat_service.log.port chat_service.state.store"
     " chat_service.logs",
+    "chat_service.peers": "",
+    "chat_service.watch": "chat_service.hub chat_service.peers chat_service.signals.port"
+    " chat_service.logs",
     "chat_service.flood": "chat_service.config chat_service.logs",
     "chat_service.transports": "chat_service.accounts chat_service.administration"
     " chat_service.auth.doorman chat_service.config chat_service.flood chat_service.logs"
@@ -68,6 +71,7 @@ ALLOWED: Final = {
     "chat_service.hub": "chat_service.wire chat_service.logs",
     "chat_service.state": "chat_service.wire chat_service.startup apsw",
     "chat_service.log": "chat_service.logs nats",
+    "chat_service.signals": "chat_service.wire.signal chat_service.logs nats",
     "chat_service.wire": "chat.cluster.v1 chat.v1 google",
     "chat_service.core": "confusable_homoglyphs precis_i18n",
     "chat_client": "chat.v1 click google grpc grpc_status keyring platformdirs precis_i18n"
@@ -207,14 +211,14 @@ def test_the_core_knows_no_io_no_clock_and_no_chance() -> None:
     assert not [(m, t) for m, t in arrows_out_of(CORE) if t.partition(".")[0] in IMPURE]
 
 
-def test_only_the_node_names_a_concrete_log_or_transport() -> None:
-    concrete = {
-        m
-        for m in MODULES
-        if (within(m, "chat_service.log") or within(m, "chat_service.transports"))
-        and m not in ("chat_service.log", "chat_service.log.port", "chat_service.transports")
-    }
-    assert {"chat_service.log.embedded", "chat_service.transports.rpc"} <= concrete
+ADAPTERS: Final = ("embedded", "nats", "rpc")
+
+
+def test_only_the_node_names_a_concrete_log_bus_or_transport() -> None:
+    adapted = ("chat_service.log", "chat_service.signals", "chat_service.transports")
+    ports = {*adapted, "chat_service.log.port", "chat_service.signals.port"}
+    concrete = {m for m in MODULES if m not in ports and any(within(m, it) for it in adapted)}
+    assert {f"{it}.{adapter}" for it, adapter in zip(adapted, ADAPTERS, strict=True)} <= concrete
     importers = {m for m in MODULES if ARROWS[m] & concrete and part(m) not in map(part, concrete)}
     assert importers == {"chat_service.node"}
 
