@@ -21,11 +21,13 @@ test: $(READY) tools ## Set everything up and run the tests (under 10 minutes)
 test-long: $(READY) tools ## Run the tests that take minutes each
 	$(BIN)/pytest -m long --timeout 3600 -s $(ARGS)
 
-lint: $(READY) ## ruff, mypy --strict, buf lint
+lint: $(READY) ## ruff, mypy --strict, buf lint, the schemas of the examples in deploy/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/buf lint
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
 
 format: $(READY) ## Lay the code out as `make lint` wants it
 	$(BIN)/ruff check --fix-only .

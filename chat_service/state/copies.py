@@ -66,9 +66,12 @@ def replace(directory: Path, copied: Path) -> None:
 
 
 def begin_log(db: apsw.Connection) -> None:
-    """Make what a database holds the beginning of another log."""
+    """Make what a database holds the beginning of another log, one without records so far."""
     with db:
         db.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (secrets.token_hex(8),))
+        db.execute("UPDATE meta SET value = 0 WHERE key = 'position'")
+        db.execute("UPDATE meta SET value = x'' WHERE key = 'digest'")
+        db.execute("DELETE FROM publishers")
 
 
 def _check_alone(database: Path) -> None:
