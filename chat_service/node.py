@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import random
+import secrets
 import signal
 import time
 from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
+from chat_service import __version__
 from chat_service.accounts import Accounts
 from chat_service.administration import Administration, Watched
 from chat_service.auth.doorman import Doorman
@@ -17,25 +19,26 @@ from chat_service.auth.keys import read_keys
 from chat_service.auth.passwords import Passwords
 from chat_service.config import Config, Endpoint
 from chat_service.core.events import Goodbye, GoodbyeReason
+from chat_service.core.signals import Heartbeat
 from chat_service.desk import Desk
 from chat_service.flood import FloodControl, Rates
 from chat_service.follower import Follower
+from chat_service.foundation import lay
 from chat_service.hub.hub import Hub
 from chat_service.interpreter import tune
-from chat_service.log.embedded import EmbeddedLog
 from chat_service.logs import get
 from chat_service.loop_lag import LoopLag
 from chat_service.reception import Reception
 from chat_service.retention import Retention
 from chat_service.session import Services
 from chat_service.startup import StartupError
-from chat_service.state.store import Store
 from chat_service.tls import Tls, TlsFiles
 from chat_service.transports.accounts import AccountsService
 from chat_service.transports.admin import AdminService
 from chat_service.transports.rpc import RpcTransport
 from chat_service.transports.tcp import TcpTransport
 from chat_service.transports.unary import UnaryService
+from chat_service.watch import Watch
 
 _log = get("node")
 
@@ -61,6 +64,8 @@ class Node:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._instance = secrets.token_hex(8)
+        """What tells this run of the node from every other."""
         self.endpoints: dict[str, Endpoint] = {}
         """Where each transport that is on listens, by its name."""
         self._transports: dict[str, Transport] = {}
@@ -73,7 +78,8 @@ class Node:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
-        await self.start()
+        if not await self._started():
+            return
         tune()
         ready = " ".join(f"{name}={endpoint}" for name, endpoint in self.endpoints.items())
         print(f"ready {ready}", flush=True)  # noqa: T201  (the one line that stdout is for)
@@ -82,15 +88,38 @@ class Node:
         stopping.cancel()
         await self.stop()
 
+    async def _started(self) -> bool:
+        """Start; tells whether it was not told to stop before it had."""
+        starting = asyncio.create_task(self.start(), name="start")
+        stopping = asyncio.create_task(self._stopping.wait(), name="until stopped")
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not starting.done():  # it may wait for a log that is away
+            starting.cancel()
+            await asyncio.wait((starting,))
+        if starting.cancelled():
+            return False
+        starting.result()
+        return True
+
     async def start(self) -> None:
-        """Open the state and listen. Raises StartupError, having given back what it took."""
+        """Open the state, catch up with the log, and listen. Raises StartupError, having given back what it took."""
         config = self._config
         tls = await asyncio.to_thread(_tls, config)
         verifier = await asyncio.to_thread(_verifier, config)
-        self._store = await asyncio.to_thread(Store.open, config.data)
-        log = self._ledger = EmbeddedLog()
-        self.hub = Hub(log.append, _now, config.presence_limit)
+        self._foundation = await lay(config, self._instance)
+        self._store, log = self._foundation.store, self._foundation.log
+        self.hub = Hub(log.append, _now, config.presence_limit, self._instance)
+        log.on_refused = self.hub.refuse
         self.hub.seq = self._store.seq
+        self.watch = Watch(
+            self._foundation.signals,
+            self.hub,
+            self._heartbeat,
+            self._store.digest_at,
+            self._foundation.log_works,
+            time.monotonic,
+        )
         self.loop_lag = LoopLag()
         self._passwords = Passwords()
         doorman = Doorman(
@@ -109,14 +138,17 @@ class Node:
         )
         flood = FloodControl(rates, time.monotonic)
         reception = Reception(
-            Services(self.hub, log, self._store, flood, doorman, _now),
+            Services(self.hub, log, self._store, flood, doorman, _now, self._instance),
             outbox_events=config.outbox_events,
             outbox_bytes=config.outbox_bytes,
             max_sessions=config.max_sessions,
         )
         # Names that were held when the last run ended: their clients have a while to come back.
-        for user, client, session in await self._store.held_names():
-            self.hub.release(session, user, client, hold=True)
+        # In a cluster others have let go of them meanwhile, or will.
+        if config.nats is None:
+            for user, client, session in await self._store.held_names():
+                self.hub.release(session, user, client, hold=True)
+        self._foundation.begin()
         self._following = asyncio.create_task(
             Follower(log, self._store, self.hub).run(), name="follower"
         )
@@ -136,10 +168,14 @@ class Node:
             self._transports["tcp"] = TcpTransport(
                 reception, config.tcp, config.keepalive, tls, shared=config.worker
             )
-        self._watching = [asyncio.create_task(self.loop_lag.run(), name="loop lag")]
+        self._watching = [
+            asyncio.create_task(self.loop_lag.run(), name="loop lag"),
+            asyncio.create_task(self.watch.run(), name="watch"),
+        ]
         if tls is not None:
             self._watching.append(asyncio.create_task(tls.run(), name="certificate"))
         try:
+            await self._caught_up()
             for name, transport in self._transports.items():
                 self.endpoints[name] = await transport.start()
         except BaseException:
@@ -150,13 +186,23 @@ class Node:
     def _services(
         self, doorman: Doorman, flood: FloodControl, tls: Tls | None
     ) -> tuple[UnaryService, ...]:
-        desk = Desk(self.hub, self._ledger, _now)
+        desk = Desk(self.hub, self._foundation.log, _now, self._instance)
         accounts = Accounts(desk, self._store, doorman, flood, self._config.token_lifetime)
-        watched = Watched(self.hub, self._store, self.loop_lag, _now())
+        watched = Watched(self.hub, self._store, self.loop_lag, self.watch, _now())
         admin = Administration(
             accounts, desk, self._store, doorman.passwords, watched, self._stopping.set
         )
         return AccountsService(accounts, flood, tls), AdminService(admin, flood, tls)
+
+    async def _caught_up(self) -> None:
+        """Wait until what is in the log is applied; raises StartupError if that fails."""
+        catching_up = asyncio.create_task(self._foundation.caught_up(), name="catch up")
+        try:
+            await asyncio.wait((catching_up, self._following), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            catching_up.cancel()
+        if self._following.done():
+            await self.stop()  # which raises why
 
     async def stop(self) -> None:
         """Shut down gracefully within the deadline; raises StartupError if a task had failed.
@@ -185,16 +231,22 @@ class Node:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         self._passwords.close()
-        await self._store.close()
+        await self._foundation.close()
         _log.info("stopped", seq=self._store.seq, **self._loop_lags())
         for result in results:
             if isinstance(result, Exception):
                 raise StartupError(f"cannot go on: {result}") from result
 
+    def _heartbeat(self) -> Heartbeat:
+        position = self._store.position
+        digest = self._store.digest_at(position) or b""
+        sessions = len(self.hub.registry)
+        return Heartbeat(self._instance, self._config.node, __version__, position, digest, sessions)
+
     async def _until_committed(self, deadline: float) -> None:
         """Let everything that was accepted be applied and fanned out."""
         loop = asyncio.get_running_loop()
-        idle = asyncio.create_task(self._ledger.idle(), name="until committed")
+        idle = asyncio.create_task(self._foundation.log.idle(), name="until committed")
         timeout = max(0.0, (deadline - loop.time()) / 2)
         await asyncio.wait(
             (idle, self._following), timeout=timeout, return_when=asyncio.FIRST_COMPLETED

@@ -100,7 +100,11 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What every session leans on. `now` gives the time in microseconds since 1970."""
+    """What every session leans on.
+
+    `now` gives the time in microseconds since 1970, `instance` is what this run of this node is
+    called, with which its sessions' ids begin.
+    """
 
     hub: Hub
     log: Log
@@ -108,6 +112,8 @@ class Services:
     flood: FloodControl
     doorman: Doorman
     now: Callable[[], int]
+    instance: str = ""
+    """What the ids of this node's sessions begin with."""
 
 
 class Session:
@@ -145,7 +151,9 @@ class Session:
         # The unbroken run of nonces that came over this connection last.
         self._first_nonce = self._last_nonce = 0
         self._catching_up: asyncio.Task[None] | None = None
-        self._member = Subscriber(secrets.token_hex(8), self, codec, outbox)
+        self._member = Subscriber(
+            f"{services.instance}-{secrets.token_hex(8)}", self, codec, outbox
+        )
         hub = services.hub
         self._in_flight = InFlight(self.id, services.log, services.now, lambda: hub.draining)
         self._expiry: asyncio.TimerHandle | None = None

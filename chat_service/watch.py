@@ -53,7 +53,8 @@ class Watch:
     ) -> None:
         self._signals = signals
         self._hub = hub
-        self._own = own
+        self.own = own
+        """This node's heartbeat, as of now."""
         self._log_works = log_works
         self._clock = clock
         self._instance = own().instance
@@ -102,7 +103,7 @@ class Watch:
 
     def beat(self) -> None:
         """Say that this node lives, and look after the others."""
-        self._signals.tell(self._own())
+        self._signals.tell(self.own())
         now = self._clock()
         self._judge(now)
         for dead in self._peers.dead():

@@ -52,7 +52,8 @@ ALLOWED: Final = {
     "chat_service.accounts": "chat_service.auth chat_service.desk chat_service.flood"
     " chat_service.state.port",
     "chat_service.administration": "chat_service chat_service.accounts chat_service.auth"
-    " chat_service.desk chat_service.hub chat_service.loop_lag chat_service.state.port",
+    " chat_service.desk chat_service.hub chat_service.loop_lag chat_service.state.port"
+    " chat_service.watch",
     "chat_service.catch_up": "chat_service.hub chat_service.log.port chat_service.state.port"
     " chat_service.wire.port chat_service.logs",
     "chat_service.follower": "chat_service.hub chat_service.log.port chat_service.state.store"

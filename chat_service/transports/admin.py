@@ -1,7 +1,7 @@
 """`chat.v1.Admin` over gRPC."""
 
 from chat.v1 import admin_pb2
-from chat_service.administration import Administration
+from chat_service.administration import Administration, NodeStatus
 from chat_service.core.address import parse_name
 from chat_service.core.commands import Secret
 from chat_service.core.errors import InvalidCommand
@@ -113,6 +113,12 @@ class AdminService(Door):
             accounts=it.accounts,
             started_at=timestamp(it.started),
             loop_lag_p99=duration(it.loop_lag_p99),
+            node=it.own.name,
+            position=it.own.position,
+            digest=it.own.digest.hex(),
+            nodes=map(_node, it.nodes),
+            diverged=it.diverged,
+            agreed_position=it.agreed,
         )
 
     @answers
@@ -173,6 +179,18 @@ def _subject(request: admin_pb2.BanRequest | admin_pb2.UnbanRequest) -> str:
             return network(request.address)
         case _:
             raise InvalidCommand("say whom: a user or an address")
+
+
+def _node(it: NodeStatus) -> admin_pb2.ClusterNode:
+    return admin_pb2.ClusterNode(
+        name=it.heartbeat.name,
+        instance=it.heartbeat.instance,
+        version=it.heartbeat.version,
+        position=it.heartbeat.position,
+        connections=it.heartbeat.sessions,
+        live=it.live,
+        diverged=it.diverged,
+    )
 
 
 def _ban(row: BanRow) -> admin_pb2.BanEntry:
