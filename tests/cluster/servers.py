@@ -140,7 +140,7 @@ class NatsServers:
     """One server, or several as a cluster with JetStream."""
 
     def __init__(self, directory: Path, count: int = 1, extra: str = "") -> None:
-        ports = _free_ports(count)
+        ports = free_ports(count)
         self.servers = [
             NatsServer(directory, f"n{i}", it, _config(directory, i, ports, extra))
             for i, it in enumerate(ports)
@@ -264,7 +264,7 @@ def _config(directory: Path, index: int, ports: list[Ports], extra: str) -> str:
     return config + _CLUSTERED.format(ports=ports[index], routes=routes)
 
 
-def _free_ports(count: int) -> list[Ports]:
+def free_ports(count: int) -> list[Ports]:
     """Return ports that nobody listens on now, which is no promise: see `started`."""
     candidates = iter(random.sample(PORTS, len(PORTS)))
     found = list(islice(filter(_is_free, candidates), 3 * count))
