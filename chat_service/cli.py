@@ -211,6 +211,23 @@ class _Commands(click.Group):
     "Where messages are kept. :memory: forgets them at the end.",
     default=f"./{_DEFAULTS.data}",
 )
+@_setting(
+    "nats",
+    values.servers,
+    "URL[,URL…]",
+    "Be one of many nodes that share a log: the NATS servers that keep it, with JetStream.",
+)
+@_setting("nats_creds", values.file, "FILE", "Credentials for NATS, as it gives them to users.")
+@_setting("nats_ca", values.file, "FILE", "Who signs the NATS servers' certificates, PEM.")
+@_setting("nats_cert", values.file, "FILE", "This node's certificate for NATS, PEM.")
+@_setting("nats_key", values.file, "FILE", "The key of that certificate, PEM.")
+@_setting("nats_stream", values.text, "NAME", "The stream that is the log. Made if missing.")
+@_setting(
+    "nats_replicas",
+    values.count,
+    "COPIES",
+    "Copies of the stream when it is made.  [default: 3 in a NATS cluster, else 1]",
+)
 @_setting("node", values.text, "NAME", "What this node is called.")
 @_setting(
     "workers",

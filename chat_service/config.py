@@ -154,6 +154,8 @@ def _host_name() -> str:
 
 _JWT_KEYS: Final = ("jwt_secret", "jwt_public_key", "jwt_jwks")
 _JWT_CLAIMS: Final = ("jwt_issuer", "jwt_audience")
+_NATS_FILES: Final = ("nats_creds", "nats_ca", "nats_cert", "nats_key")
+_STREAM: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +173,27 @@ class Config:
 
     node: str = dataclasses.field(default_factory=_host_name)
     """What people call this node; each of a cluster has a name of its own."""
+
+    nats: tuple[str, ...] | None = None
+    """URLs of the NATS servers whose JetStream is the log of many nodes; None: a log of its own."""
+
+    nats_creds: Path | None = None
+    """A credentials file, as NATS gives it to users."""
+
+    nats_ca: Path | None = None
+    """Who signs the servers' certificates, PEM; None: whom the system trusts."""
+
+    nats_cert: Path | None = None
+    """The certificate by which this node proves itself to NATS, PEM."""
+
+    nats_key: Path | None = None
+    """The key of that certificate, PEM."""
+
+    nats_stream: str = "chat"
+    """The stream that is the log; chats of different names share servers and nothing else."""
+
+    nats_replicas: int | None = None
+    """Copies of the stream when it is made; None: three where there is a cluster, else one."""
 
     workers: int = 1
     """Processes that serve on the same ports, each a node of the cluster."""
@@ -259,6 +282,7 @@ class Config:
         self._check_tls()
         self._check_exposure()
         self._check_auth()
+        self._check_nats()
         for field, bounds in _BOUNDS.items():
             _check_bounds(field, getattr(self, field), bounds)
         for field in ("rate_connects", "rate_commands", "rate_bytes", "rate_registrations"):
@@ -325,6 +349,24 @@ class Config:
         for field in (*_JWT_CLAIMS, "jwt_name_claim"):
             if getattr(self, field) == "":
                 raise InvalidSetting("cannot be empty", field)
+
+    def _check_nats(self) -> None:
+        alone = [field for field in _NATS_FILES if getattr(self, field) is not None]
+        if self.nats is None and alone:
+            raise InvalidSetting("is of use with --nats only", *alone)
+        if (self.nats_cert is None) != (self.nats_key is None):
+            raise InvalidSetting("a certificate and its key go together", "nats_cert", "nats_key")
+        if not _STREAM.fullmatch(self.nats_stream):
+            raise InvalidSetting(
+                f"not up to 32 letters, digits, dashes and underscores: {self.nats_stream!r}",
+                "nats_stream",
+            )
+        if self.nats_replicas is not None and not 1 <= self.nats_replicas <= 5:
+            raise InvalidSetting(
+                f"must be between 1 and 5, not {self.nats_replicas}", "nats_replicas"
+            )
+        if self.workers > 1 and self.nats is None:
+            raise InvalidSetting("several processes share a log by --nats only", "workers")
 
 
 def _check_bounds(field: str, value: float, bounds: _Bounds) -> None:

@@ -103,12 +103,16 @@ class Node:
         return True
 
     async def start(self) -> None:
-        """Open the state, catch up with the log, and listen. Raises StartupError, having given back what it took."""
+        """Open the state, catch up with the log and listen.
+
+        Raises StartupError, having given back what it took.
+        """
         config = self._config
         tls = await asyncio.to_thread(_tls, config)
         verifier = await asyncio.to_thread(_verifier, config)
         self._foundation = await lay(config, self._instance)
-        self._store, log = self._foundation.store, self._foundation.log
+        self._store = self._foundation.store
+        log = self._ledger = self._foundation.log
         self.hub = Hub(log.append, _now, config.presence_limit, self._instance)
         log.on_refused = self.hub.refuse
         self.hub.seq = self._store.seq
@@ -148,6 +152,8 @@ class Node:
         if config.nats is None:
             for user, client, session in await self._store.held_names():
                 self.hub.release(session, user, client, hold=True)
+        else:
+            self.hub.attendance.load(await self._store.seats())
         self._foundation.begin()
         self._following = asyncio.create_task(
             Follower(log, self._store, self.hub).run(), name="follower"
@@ -168,14 +174,13 @@ class Node:
             self._transports["tcp"] = TcpTransport(
                 reception, config.tcp, config.keepalive, tls, shared=config.worker
             )
-        self._watching = [
-            asyncio.create_task(self.loop_lag.run(), name="loop lag"),
-            asyncio.create_task(self.watch.run(), name="watch"),
-        ]
+        self._watching = [asyncio.create_task(self.loop_lag.run(), name="loop lag")]
         if tls is not None:
             self._watching.append(asyncio.create_task(tls.run(), name="certificate"))
         try:
             await self._caught_up()
+            # Only now, since who is still in the past knows nothing of who lives.
+            self._watching.append(asyncio.create_task(self.watch.run(), name="watch"))
             for name, transport in self._transports.items():
                 self.endpoints[name] = await transport.start()
         except BaseException:
@@ -186,7 +191,7 @@ class Node:
     def _services(
         self, doorman: Doorman, flood: FloodControl, tls: Tls | None
     ) -> tuple[UnaryService, ...]:
-        desk = Desk(self.hub, self._foundation.log, _now, self._instance)
+        desk = Desk(self.hub, self._ledger, _now, self._instance)
         accounts = Accounts(desk, self._store, doorman, flood, self._config.token_lifetime)
         watched = Watched(self.hub, self._store, self.loop_lag, self.watch, _now())
         admin = Administration(
@@ -246,7 +251,7 @@ class Node:
     async def _until_committed(self, deadline: float) -> None:
         """Let everything that was accepted be applied and fanned out."""
         loop = asyncio.get_running_loop()
-        idle = asyncio.create_task(self._foundation.log.idle(), name="until committed")
+        idle = asyncio.create_task(self._ledger.idle(), name="until committed")
         timeout = max(0.0, (deadline - loop.time()) / 2)
         await asyncio.wait(
             (idle, self._following), timeout=timeout, return_when=asyncio.FIRST_COMPLETED

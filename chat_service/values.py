@@ -16,6 +16,7 @@ from chat_service.core.bucket import Rate
 _SIZE: Final = re.compile(r"([0-9]{1,15}) ?(B|KiB|MiB|GiB)?", re.IGNORECASE)
 _AGE: Final = re.compile(rf"([0-9]{{1,12}})([{''.join(AGES)}])?")
 _RATE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?):([0-9]{1,12})")
+_SERVER: Final = re.compile(r"(?:(?:nats|tls)://)?(?:[^\s/@]+@)?[^\s/@]+")
 _UNITS: Final = {"": 1, "b": 1, "kib": 1024, "mib": MIB, "gib": 1024 * MIB}
 
 
@@ -46,6 +47,15 @@ def _as_text(value: object) -> str:
 def listener(text: str) -> Endpoint | None:
     """Read `HOST:PORT`, or `off`, which is None."""
     return None if text == "off" else Endpoint.parse(text)
+
+
+def servers(text: str) -> tuple[str, ...]:
+    """Read the URLs of NATS servers, apart by commas: `nats://HOST:PORT`, `tls://…` or `HOST`."""
+    urls = tuple(url.strip() for url in text.split(","))
+    for url in urls:
+        if _SERVER.fullmatch(url) is None:
+            raise ValueError("not URLs of NATS servers such as nats://127.0.0.1:4222")
+    return urls
 
 
 def no_listener(text: str) -> None:

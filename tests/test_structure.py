@@ -41,6 +41,11 @@ ALLOWED: Final = {
     "chat_service.loop_lag": "chat_service.logs",
     "chat_service.interpreter": "",
     "chat_service.node": "chat_service",
+    "chat_service.foundation": "chat_service chat_service.config chat_service.log"
+    " chat_service.nats_connection chat_service.replay chat_service.signals chat_service.startup"
+    " chat_service.state.store nats",
+    "chat_service.nats_connection": "chat_service.logs chat_service.startup nats",
+    "chat_service.replay": "chat_service.log.port chat_service.logs",
     "chat_service.reception": "chat_service.session chat_service.flood chat_service.hub"
     " chat_service.wire.port chat_service.logs",
     "chat_service.session": "chat_service chat_service.auth chat_service.catch_up"
@@ -71,7 +76,8 @@ ALLOWED: Final = {
     " grpc_status",
     "chat_service.hub": "chat_service.wire chat_service.logs",
     "chat_service.state": "chat_service.wire chat_service.startup apsw",
-    "chat_service.log": "chat_service.logs nats",
+    "chat_service.log": "chat_service.logs chat_service.nats_connection chat_service.startup"
+    " chat_service.wire nats",
     "chat_service.signals": "chat_service.wire.signal chat_service.logs nats",
     "chat_service.wire": "chat.cluster.v1 chat.v1 google",
     "chat_service.core": "confusable_homoglyphs precis_i18n",
@@ -82,6 +88,7 @@ WITHOUT_CORE: Final = {
     "chat_service", "chat_service.interpreter", "chat_service.logs", "chat_service.loop_lag",
     "chat_service.settings_file", "chat_service.startup", "chat_service.tls",
     "chat_service.workers", "chat_client",
+    "chat_service.foundation", "chat_service.nats_connection", "chat_service.replay",
 }  # fmt: skip
 ANYTHING_BELOW: Final = {"chat_service.node"}
 
@@ -215,13 +222,13 @@ def test_the_core_knows_no_io_no_clock_and_no_chance() -> None:
 ADAPTERS: Final = ("embedded", "nats", "rpc")
 
 
-def test_only_the_node_names_a_concrete_log_bus_or_transport() -> None:
+def test_only_the_node_and_what_it_stands_on_name_a_concrete_log_bus_or_transport() -> None:
     adapted = ("chat_service.log", "chat_service.signals", "chat_service.transports")
     ports = {*adapted, "chat_service.log.port", "chat_service.signals.port"}
     concrete = {m for m in MODULES if m not in ports and any(within(m, it) for it in adapted)}
     assert {f"{it}.{adapter}" for it, adapter in zip(adapted, ADAPTERS, strict=True)} <= concrete
     importers = {m for m in MODULES if ARROWS[m] & concrete and part(m) not in map(part, concrete)}
-    assert importers == {"chat_service.node"}
+    assert importers == {"chat_service.foundation", "chat_service.node"}
 
 
 def test_client_and_server_share_the_contract_alone() -> None:

@@ -55,3 +55,18 @@ class Log(Protocol):
 
         For a second at most: where the log cannot be asked, what is known here has to do.
         """
+
+
+class SharedLog(Log, Protocol):
+    """A log that many nodes append to and follow."""
+
+    @property
+    def settled(self) -> int:
+        """The position up to which everything was applied here and told."""
+
+    @property
+    def failing(self) -> bool:
+        """Whether nothing was acknowledged for so long that what comes is refused."""
+
+    async def reached(self, position: int) -> None:
+        """Wait until everything up to a position is settled."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 
@@ -13,6 +14,7 @@ from chat_service.core.outcome import Applied
 from chat_service.core.record import Record
 from chat_service.in_flight import MAX_UNANSWERED
 from chat_service.log import embedded
+from chat_service.log.embedded import EmbeddedLog
 from chat_service.node import Node
 from chat_service.state.store import Store
 from tests.conftest import StartNode
@@ -42,7 +44,9 @@ class Gate:
     def under_way(self, node: Node, user: str) -> int:
         """Return how many entries of a user are in the log or in the batch at the gate."""
         at_gate = self.batches[-1] if self.batches else ()
-        return sum(it.user == user for it in (*at_gate, *node._ledger._pending))
+        return sum(
+            it.user == user for it in (*at_gate, *cast("EmbeddedLog", node._ledger)._pending)
+        )
 
 
 @pytest.fixture
