@@ -42,6 +42,10 @@ class Desk:
             raise applied.reply
         return applied
 
+    async def synced(self) -> None:
+        """Wait until what any node has acknowledged before is known here."""
+        await self._log.synced()
+
     async def _submit(self, user: str, body: EntryBody) -> Applied:
         asker = f"{self._instance}-{secrets.token_hex(8)}"
         async with in_time():

@@ -133,6 +133,7 @@ class Node:
             GuessLimiter(time.monotonic),
             verifier,
             registration=config.registration == "open",
+            synced=log.synced,
         )
         rates = Rates(
             config.rate_connects,
@@ -181,6 +182,8 @@ class Node:
             await self._caught_up()
             # Only now, since who is still in the past knows nothing of who lives.
             self._watching.append(asyncio.create_task(self.watch.run(), name="watch"))
+            keeping = self._foundation.keep_snapshots(lambda: self.watch.leads)
+            self._watching.append(asyncio.create_task(keeping, name="snapshots"))
             for name, transport in self._transports.items():
                 self.endpoints[name] = await transport.start()
         except BaseException:

@@ -6,6 +6,7 @@ is decided when the entry is applied, in its order.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple
 
 from chat_service.auth.guessing import GuessLimiter
@@ -48,8 +49,15 @@ class Identified(NamedTuple):
     expires: float | None = None
 
 
+async def _at_once() -> None:
+    """Wait for nothing: there is one node, which knows what it has acknowledged."""
+
+
 class Doorman:
-    """Checks credentials, by the way in that the operator has chosen."""
+    """Checks credentials, by the way in that the operator has chosen.
+
+    `synced` waits until the directory knows what any node has acknowledged so far.
+    """
 
     def __init__(
         self,
@@ -60,6 +68,7 @@ class Doorman:
         verifier: TokenVerifier | None = None,
         *,
         registration: bool = True,
+        synced: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
         self.mode = mode
         self._registration = registration
@@ -67,6 +76,7 @@ class Doorman:
         self._directory = directory
         self._guesses = guesses
         self._verifier = verifier
+        self._synced = synced
 
     def check_registration(self) -> None:
         """Raise PermissionDenied where nobody makes an account for himself."""
@@ -104,6 +114,7 @@ class Doorman:
         attempt = self._guesses.admit(name, origin.address, origin.client)
         try:
             await asyncio.sleep(attempt.wait)
+            await self._synced()
             known = await self._directory.credentials(name)
             hashed = known.hash if known is not None else None
             right = await self.passwords.verify(hashed, password)
@@ -121,6 +132,7 @@ class Doorman:
             return await self._by_signature(user, token)
         if self.mode == "token":
             raise Unauthenticated("a signed token is needed")
+        await self._synced()
         proof = ByToken(digest(token))
         name = parse_name(user) if user else await self._directory.bearer(proof.digest)
         if name is None:
