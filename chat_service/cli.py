@@ -163,7 +163,9 @@ class _Commands(click.Group):
     _ELSEWHERE: Final = {
         "cert": "chat_service.cert_cli",
         **dict.fromkeys(("announce", "drain", "statistics", "user"), "chat_service.user_cli"),
-        **dict.fromkeys(("backup", "check", "export", "restore"), "chat_service.state_cli"),
+        **dict.fromkeys(
+            ("backup", "check", "export", "import", "restore"), "chat_service.state_cli"
+        ),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -8,17 +8,30 @@ from typing import Any, Final, cast
 import click
 from click.core import ParameterSource
 
-from chat_service import values
+from chat_service import logs, values
 from chat_service.console import data as use
+from chat_service.console import moving
 from chat_service.console.listing import lines
+from chat_service.console.moving import Destination
 from chat_service.console.place import FILE, option
 from chat_service.console.port import NotDone
 from chat_service.logs import printable
+from chat_service.nats_connection import NatsSettings
 from chat_service.startup import StartupError
 
 _FILE: Final = click.argument("file", type=FILE)
 _DIRECTORY: Final = values.Parsed(values.directory)
 _COLUMNS: Final = ("data", "sound", "epoch", "seq", "position", "digest", "content")
+_NATS: Final = (
+    option("--nats", type=values.Parsed(values.servers), metavar="URL[,URL…]", help="The servers."),
+    option("--nats-creds", type=FILE, metavar="FILE", help="Credentials for NATS."),
+    option("--nats-ca", type=FILE, metavar="FILE", help="Who signs their certificates, PEM."),
+    option("--nats-cert", type=FILE, metavar="FILE", help="A certificate for NATS, PEM."),
+    option("--nats-key", type=FILE, metavar="FILE", help="Its key, PEM."),
+    option("--nats-stream", metavar="NAME", help="The stream.  [default: the setting]"),
+    option("--nats-replicas", type=click.IntRange(1, 5), help="Copies of the stream."),
+    click.help_option(allow_from_autoenv=False),
+)
 
 
 def _at_data(command: Callable[..., None]) -> Callable[..., None]:
@@ -33,11 +46,31 @@ def _at_data(command: Callable[..., None]) -> Callable[..., None]:
             data = context.find_root().params.get("data")
         if data is None:
             raise click.ClickException("--data :memory: keeps nothing to work on")
-        try:
-            command(data, **given)
-        except (NotDone, StartupError) as error:
-            raise click.ClickException(str(error)) from None
+        _in_one_line(lambda: command(data, **given))
 
+    return cast("Callable[..., None]", placed)
+
+
+def _at_cluster(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command a cluster whose NATS servers are told by its options or by the settings."""
+
+    @wraps(command)
+    @click.pass_context
+    def placed(context: click.Context, /, file: Path, **given: Any) -> None:
+        settings = context.find_root().params
+        chosen = {name: settings[name] if it is None else it for name, it in given.items()}
+        if not chosen["nats"]:
+            raise click.ClickException("say where NATS is: --nats URL")
+        nats = NatsSettings(
+            chosen["nats"],
+            "chat-server import",
+            *(chosen[it] for it in ("nats_creds", "nats_ca", "nats_cert", "nats_key")),
+        )
+        destination = Destination(nats, chosen["nats_stream"], chosen["nats_replicas"])
+        _in_one_line(lambda: command(destination, file))
+
+    for declare in reversed(_NATS):
+        placed = declare(placed)
     return cast("Callable[..., None]", placed)
 
 
@@ -103,7 +136,28 @@ def export(data: Path, file: Path) -> None:
     _say(f"exported {data} to {file}, up to seq {seq}; now: chat-server import {file} --nats URL")
 
 
-COMMANDS: Final = {it.name: it for it in (backup, check, export, restore)}
+@click.command("import")
+@_FILE
+@_at_cluster
+def import_(destination: Destination, file: Path) -> None:
+    """Begin a cluster's log with the history in FILE, as chat-server export makes it.
+
+    Its stream must not be there yet. Then start every node with the same --nats, on no data: each
+    takes the history from there.
+    """
+    logs.configure("warning", "human")
+    seq = moving.import_(file, destination)
+    _say(f"the log in the stream {destination.stream} goes on from seq {seq}")
+
+
+COMMANDS: Final = {it.name: it for it in (backup, check, export, import_, restore)}
+
+
+def _in_one_line(act: Callable[[], None]) -> None:
+    try:
+        act()
+    except (NotDone, StartupError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _say(text: str) -> None:

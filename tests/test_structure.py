@@ -26,9 +26,11 @@ ALLOWED: Final = {
     "chat_service.cert_cli": "chat_service.certificate chat_service.values click",
     "chat_service.user_cli": "chat_service.console chat_service.values chat_service.logs click",
     "chat_service.state_cli": "chat_service.console chat_service.values chat_service.logs"
-    " chat_service.startup click",
+    " chat_service.nats_connection chat_service.startup click",
     "chat_service.console": "chat_service.auth chat_service.logs chat_service.startup"
     " chat_service.state chat_service.values chat_service.wire.protobuf chat.v1 click google grpc",
+    "chat_service.console.moving": "chat_service.console chat_service.log"
+    " chat_service.nats_connection chat_service.state.inspection nats",
     "chat_service.config": "",
     "chat_service.values": "chat_service.config click",
     "chat_service.settings_file": "click",
@@ -41,9 +43,13 @@ ALLOWED: Final = {
     "chat_service.loop_lag": "chat_service.logs",
     "chat_service.interpreter": "",
     "chat_service.node": "chat_service",
-    "chat_service.foundation": "chat_service chat_service.config chat_service.log"
-    " chat_service.nats_connection chat_service.replay chat_service.signals chat_service.startup"
-    " chat_service.state.store nats",
+    "chat_service.foundation": "chat_service chat_service.bootstrap chat_service.config"
+    " chat_service.log chat_service.nats_connection chat_service.replay chat_service.signals"
+    " chat_service.snapshot_keeper chat_service.startup chat_service.state nats",
+    "chat_service.bootstrap": "chat_service.log chat_service.logs chat_service.startup"
+    " chat_service.state",
+    "chat_service.snapshot_keeper": "chat_service.log.snapshots chat_service.logs"
+    " chat_service.startup chat_service.state",
     "chat_service.nats_connection": "chat_service.logs chat_service.startup nats",
     "chat_service.replay": "chat_service.log.port chat_service.logs",
     "chat_service.reception": "chat_service.session chat_service.flood chat_service.hub"
@@ -89,6 +95,8 @@ WITHOUT_CORE: Final = {
     "chat_service.settings_file", "chat_service.startup", "chat_service.tls",
     "chat_service.workers", "chat_client",
     "chat_service.foundation", "chat_service.nats_connection", "chat_service.replay",
+    "chat_service.bootstrap", "chat_service.snapshot_keeper", "chat_service.console.moving",
+    "chat_service.state_cli",
 }  # fmt: skip
 ANYTHING_BELOW: Final = {"chat_service.node"}
 
@@ -228,7 +236,9 @@ def test_only_the_node_and_what_it_stands_on_name_a_concrete_log_bus_or_transpor
     concrete = {m for m in MODULES if m not in ports and any(within(m, it) for it in adapted)}
     assert {f"{it}.{adapter}" for it, adapter in zip(adapted, ADAPTERS, strict=True)} <= concrete
     importers = {m for m in MODULES if ARROWS[m] & concrete and part(m) not in map(part, concrete)}
-    assert importers == {"chat_service.foundation", "chat_service.node"}
+    # Snapshots have no port: they are for those alone that care for a log of many nodes.
+    for_many = {f"chat_service.{it}" for it in ("bootstrap", "console.moving", "snapshot_keeper")}
+    assert importers - for_many == {"chat_service.foundation", "chat_service.node"}
 
 
 def test_client_and_server_share_the_contract_alone() -> None:

@@ -28,7 +28,7 @@ def backup(data: Path, file: Path) -> int:
 
     Raises NotDone, StartupError.
     """
-    return copies.copy(_database(data), file)
+    return copies.copy(_database(data), file).seq
 
 
 def restore(file: Path, data: Path, *, same_log: bool) -> None:
@@ -56,7 +56,7 @@ def export(data: Path, file: Path) -> int:
         raise NotDone(
             f"a server is running on {data}: stop it first, what it would still take would be lost"
         ) from None
-    return copies.copy(database, file)
+    return copies.copy(database, file).seq
 
 
 def check(places: Sequence[Path]) -> tuple[list[Checked], list[str]]:

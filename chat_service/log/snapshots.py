@@ -26,6 +26,8 @@ from nats.js.api import (
 )
 from nats.js.object_store import ObjectStore
 
+from chat_service.log.stream import NO_CLUSTER
+
 KEPT: Final = 2
 CHUNK_BYTES: Final = 128 * 1024
 _AHEAD: Final = 64
@@ -82,7 +84,7 @@ class Snapshots:
             store = await self._open()
             with file.open("rb") as content:
                 await store.put(snapshot.name, content, meta)
-            await self._forget_old()
+            await self._forget_old(snapshot.epoch)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise NoSnapshot(f"cannot store {snapshot.name}: {error!r}") from error
 
@@ -108,12 +110,20 @@ class Snapshots:
         try:
             return await self._js.object_store(self._bucket)
         except nats.js.errors.BucketNotFoundError:
-            config = ObjectStoreConfig(
-                description=f"copies of the state of {self._bucket.removesuffix('-snapshots')}",
-                storage=StorageType.FILE,
-                replicas=self._replicas,
-            )
+            return await self._make(self._replicas)
+
+    async def _make(self, replicas: int) -> ObjectStore:
+        config = ObjectStoreConfig(
+            description="copies of the state of a chat, for nodes that its log does not reach",
+            storage=StorageType.FILE,
+            replicas=replicas,
+        )
+        try:
             return await self._js.create_object_store(self._bucket, config)
+        except nats.js.errors.APIError as error:
+            if error.err_code == NO_CLUSTER and replicas > 1:  # there is one server
+                return await self._make(1)
+            raise
 
     async def _look_up(self, name: str) -> Snapshot:
         info = await ObjectStore(self._bucket, self._stream, self._js).get_info(name)
@@ -138,17 +148,18 @@ class Snapshots:
             return ()
         return tuple(info.state.subjects or ())
 
-    async def _forget_old(self) -> None:
-        """Purge all but the newest: first what names them, then whatever belongs to none.
+    async def _forget_old(self, epoch: str) -> None:
+        """Purge all but a log's newest: first what names them, then whatever belongs to none.
 
-        That includes what a node left behind that died while it stored one.
+        That includes what is of another log, and what a node left that died while it stored one.
         """
-        names = await self._names()
-        for name in names[KEPT:]:
+        found = [await self._look_up(name) for name in await self._names()]
+        kept_names = [it.name for it in found if it.epoch == epoch][:KEPT]
+        for name in (it.name for it in found if it.name not in kept_names):
             coded = base64.urlsafe_b64encode(name.encode()).decode()
             await self._js.purge_stream(self._stream, subject=f"$O.{self._bucket}.M.{coded}")
         store = ObjectStore(self._bucket, self._stream, self._js)
-        kept = {(await store.get_info(name)).nuid for name in names[:KEPT]}
+        kept = {(await store.get_info(name)).nuid for name in kept_names}
         prefix = f"$O.{self._bucket}.C."
         for subject in await self._subjects(f"{prefix}*"):
             if subject.removeprefix(prefix) not in kept:

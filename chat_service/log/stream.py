@@ -24,20 +24,34 @@ MAX_RECORD_BYTES: Final = 1024 * 1024
 _DUPLICATES_SECONDS: Final = 120.0
 _SHORT_SECONDS: Final = 86_400.0
 _EPOCH: Final = "chat.epoch"
+_BASE: Final = "chat.base"
 _TRY_EVERY: Final = 1.0
 _COMPLAIN_EVERY: Final = 10
 
-_NO_CLUSTER: Final = 10_074
+NO_CLUSTER: Final = 10_074
 _NAME_IN_USE: Final = 10_058
 """Error codes of JetStream (https://github.com/nats-io/nats-server/blob/main/server/errors.json)."""
 
 
+class Origin(NamedTuple):
+    """What a log began with: its epoch, and the digest of the state before its first record.
+
+    That digest is empty where there was nothing.
+    """
+
+    epoch: str
+    base: str = ""
+
+
 class StreamState(NamedTuple):
-    """What a stream holds: of which log, and from which record up to which."""
+    """What a stream holds: of which log, from which record up to which, in so many copies."""
 
     epoch: str
     first: int
     last: int
+    base: str
+    """As of the log's Origin."""
+    replicas: int
 
 
 class LogStream:
@@ -52,17 +66,25 @@ class LogStream:
         """Return what it holds now; raises UNREACHABLE."""
         return _state(await self._js.stream_info(self.name))
 
-    async def open(self, replicas: int | None, epoch: str | None = None) -> StreamState:
+    async def find(self) -> StreamState | None:
+        """Return what it holds now, None if it is missing; raises UNREACHABLE."""
+        try:
+            return await self.look()
+        except NotFoundError:
+            return None
+
+    async def open(self, replicas: int | None, origin: Origin | None = None) -> StreamState:
         """Return what the stream holds, which is made if it is missing.
 
-        None takes as many replicas as are safe, if there are servers for them. `epoch` is that of
+        None takes as many replicas as are safe, if there are servers for them. `origin` is that of
         a log that moves here. Waits for JetStream as long as it cannot answer. Raises StartupError
         if the stream is there and cannot be used.
         """
+        origin = origin or Origin(secrets.token_hex(8))
         tries = 0
         while True:
             try:
-                info = await self._found_or_made(replicas, epoch or secrets.token_hex(8))
+                info = await self._found_or_made(replicas, origin)
             except UNREACHABLE as error:
                 if tries % _COMPLAIN_EVERY == 0:
                     _log.warning("JetStream cannot give the stream", name=self.name, reason=error)
@@ -72,13 +94,13 @@ class LogStream:
                 self._check(info)
                 return _state(info)
 
-    async def _found_or_made(self, replicas: int | None, epoch: str) -> api.StreamInfo:
+    async def _found_or_made(self, replicas: int | None, origin: Origin) -> api.StreamInfo:
         try:
             return await self._js.stream_info(self.name)
         except NotFoundError:
-            return await self._make(replicas or SAFE_REPLICAS, epoch, alone=replicas is None)
+            return await self._make(replicas or SAFE_REPLICAS, origin, alone=replicas is None)
 
-    async def _make(self, replicas: int, epoch: str, *, alone: bool) -> api.StreamInfo:
+    async def _make(self, replicas: int, origin: Origin, *, alone: bool) -> api.StreamInfo:
         """Make the stream; if `alone`, also where there is only one server."""
         config = api.StreamConfig(
             name=self.name,
@@ -93,13 +115,13 @@ class LogStream:
             num_replicas=replicas,
             allow_direct=True,
             deny_delete=True,
-            metadata={_EPOCH: epoch},
+            metadata={_EPOCH: origin.epoch, _BASE: origin.base},
         )
         try:
             return await self._js.add_stream(config)
         except APIError as error:
-            if error.err_code == _NO_CLUSTER and alone and replicas > 1:
-                return await self._make(1, epoch, alone=False)
+            if error.err_code == NO_CLUSTER and alone and replicas > 1:
+                return await self._make(1, origin, alone=False)
             if error.err_code == _NAME_IN_USE:  # another node was quicker
                 return await self._js.stream_info(self.name)
             raise
@@ -146,5 +168,11 @@ class LogStream:
 
 
 def _state(info: api.StreamInfo) -> StreamState:
-    epoch = (info.config.metadata or {}).get(_EPOCH, "")
-    return StreamState(epoch, max(info.state.first_seq, 1), info.state.last_seq)
+    known = info.config.metadata or {}
+    return StreamState(
+        known.get(_EPOCH, ""),
+        max(info.state.first_seq, 1),
+        info.state.last_seq,
+        known.get(_BASE, ""),
+        info.config.num_replicas or 1,
+    )

@@ -15,23 +15,23 @@ import apsw
 
 from chat_service.startup import StartupError
 from chat_service.state import schema
+from chat_service.state.inspection import Stand, stand
 
 DATABASE: Final = "chat.db"
 _BUSY_TIMEOUT_MS: Final = 10_000
 
 
-def copy(source: Path, target: Path) -> int:
+def copy(source: Path, target: Path) -> Stand:
     """Copy a database as it is at one moment; who writes to it meanwhile is not held up.
 
-    Returns the seq of the last event in the copy. Raises StartupError if the source cannot be read
-    or the target cannot be written, or is there already.
+    Returns where the copy stands. Raises StartupError if the source cannot be read or the target
+    cannot be written, or is there already.
     """
     schema.verify(source)
     with _made(target) as partial:
         with _opened(source, apsw.SQLITE_OPEN_READONLY) as db:
             db.execute("VACUUM INTO ?", (str(partial),))
-        with _opened(partial, apsw.SQLITE_OPEN_READONLY) as db:
-            return int(db.execute("SELECT value FROM meta WHERE key = 'seq'").get)
+        return stand(partial)
 
 
 def restore(backup: Path, directory: Path, *, same_log: bool) -> None:

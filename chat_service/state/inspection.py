@@ -1,6 +1,7 @@
 """A database looked over from outside: is it whole, where does it stand, and what is in it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -11,6 +12,15 @@ from chat_service.startup import StartupError
 from chat_service.state import schema
 
 _MOST_FAULTS: Final = 10
+_BUSY_TIMEOUT_MS: Final = 10_000
+
+
+class Stand(NamedTuple):
+    """Where a database stands: in which log, after which of its events and records."""
+
+    epoch: str
+    seq: int
+    position: int
 
 
 class Findings(NamedTuple):
@@ -32,12 +42,31 @@ class Findings(NamedTuple):
 def inspect(path: Path) -> Findings:
     """Look a database over, beside a server or without one; raises StartupError if it is none."""
     schema.verify(path)
+    with _opened(path) as db:
+        return _findings(db)
+
+
+def stand(path: Path) -> Stand:
+    """Return where a database stands, without looking it over; raises StartupError."""
+    with _opened(path) as db:
+        return _stand(db)
+
+
+def content(path: Path) -> str:
+    """Return the digest of a database's content; raises StartupError."""
+    with _opened(path) as db:
+        return content_digest(db)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[apsw.Connection]:
+    """Give a database of which all that is read is of one moment."""
     try:
         db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         try:
-            db.set_busy_timeout(10_000)
-            db.execute("BEGIN")  # all that follows sees one moment
-            return _findings(db)
+            db.set_busy_timeout(_BUSY_TIMEOUT_MS)
+            db.execute("BEGIN")
+            yield db
         finally:
             db.close()
     except apsw.Error as error:
@@ -56,17 +85,22 @@ def content_digest(db: apsw.Connection) -> str:
 
 
 def _findings(db: apsw.Connection) -> Findings:
-    meta: dict[str, Any] = dict(db.execute("SELECT key, value FROM meta"))
-    position = int(meta.get("position", 0))
+    epoch, seq, position = _stand(db)
+    digest = db.execute("SELECT value FROM meta WHERE key = 'digest'").get if position else b""
     return Findings(
         int(db.pragma("user_version")),
-        str(meta["epoch"]),
-        int(meta["seq"]),
+        epoch,
+        seq,
         position,
-        meta["digest"].hex() if position else "",
+        digest.hex(),
         content_digest(db),
         tuple(_faults(db)),
     )
+
+
+def _stand(db: apsw.Connection) -> Stand:
+    meta: dict[str, Any] = dict(db.execute("SELECT key, value FROM meta"))
+    return Stand(meta["epoch"], meta["seq"], meta.get("position", 0))  # which came with schema 3
 
 
 def _faults(db: apsw.Connection) -> Iterator[str]:

@@ -29,7 +29,7 @@ async def js(nats_server: NatsServers) -> AsyncIterator[JetStreamContext]:
 
 @pytest.fixture
 def snapshots(js: JetStreamContext, stream: str) -> Snapshots:
-    return Snapshots(js, stream, 1)
+    return Snapshots(js, stream, 3)  # of which one server can keep one
 
 
 @pytest.fixture
@@ -67,6 +67,13 @@ async def test_the_newest_two_are_kept(
     assert await snapshots.listed() == [snapshot(4), snapshot(3)]
     held = await js.stream_info(f"OBJ_{stream}-snapshots")
     assert held.state.messages == 2 + 101 + 1  # a name each, and their chunks
+
+
+async def test_those_of_another_log_go(snapshots: Snapshots, files: dict[int, Path]) -> None:
+    await snapshots.publish(snapshot(4)._replace(epoch="the log before"), files[4])
+    for position in (1, 2):
+        await snapshots.publish(snapshot(position), files[position])
+    assert await snapshots.listed() == [snapshot(2), snapshot(1)]
 
 
 async def test_what_somebody_left_half_stored_is_cleared_away(
