@@ -42,7 +42,8 @@ async def bootstrap(directory: Path | None, held: StreamState, snapshots: Snapsh
 def _stand(directory: Path | None) -> Stand:
     if directory is None or not (directory / copies.DATABASE).exists():
         return _NOTHING
-    return inspection.stand(directory / copies.DATABASE)
+    with lock(directory):
+        return copies.brought_up(directory / copies.DATABASE)
 
 
 def _needs_snapshot(directory: Path | None, stand: Stand, held: StreamState) -> bool:

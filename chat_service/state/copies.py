@@ -65,6 +65,20 @@ def replace(directory: Path, copied: Path) -> None:
     _sync(directory)
 
 
+def brought_up(database: Path) -> Stand:
+    """Return where a database stands that nobody has open, once it is in the present schema.
+
+    What a process that was killed has left of it is rolled back. Raises StartupError.
+    """
+    schema.verify(database)
+    try:
+        with _opened(database) as db:
+            schema.migrate(db)
+    except apsw.Error as error:
+        raise StartupError(f"cannot use {database}: {error}") from None
+    return stand(database)
+
+
 def begin_log(db: apsw.Connection) -> None:
     """Make what a database holds the beginning of another log, one without records so far."""
     with db:
