@@ -112,7 +112,7 @@ class StateMachine:
     def _apply_noted(self, entry: Entry) -> Applied:
         decision = self._decide(entry)
         applied = self._carry_out(entry, decision)
-        self.progress.note(decision, applied.events)
+        self.progress.note(decision, applied)
         return applied
 
     def _decide(self, entry: Entry) -> Decision | Refusal:

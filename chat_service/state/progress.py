@@ -5,14 +5,13 @@ The digest of a position is made of the one before it, the position, and what th
 two nodes that have the same one have done the same from the beginning on.
 """
 
-from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
 import apsw
 
 from chat_service.core.errors import Refusal
-from chat_service.core.outcome import Durable
+from chat_service.core.outcome import Applied
 from chat_service.core.record import Record
 from chat_service.core.rules.changes import Decision
 
@@ -55,14 +54,14 @@ class Progress:
         self._dirty.add(record.publisher)
         return True
 
-    def note(self, decision: Decision | Refusal, events: Sequence[Durable]) -> None:
+    def note(self, decision: Decision | Refusal, applied: Applied) -> None:
         """Put what an entry did into the digest of its record."""
-        for event in events:
+        for event in applied.events:
             self._hash.update(event.frame)
         if isinstance(decision, Refusal):
             self._hash.update(b"%d" % decision.code)
-        elif len(decision) > len(events):  # some of it is told to nobody
-            self._hash.update(repr(decision).encode())
+        elif len(decision) > len(applied.events):  # some of it is in no event
+            self._hash.update(repr((decision, applied.reply)).encode())
 
     def end(self, record: Record) -> None:
         """Be done with a record."""
