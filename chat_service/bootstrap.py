@@ -21,8 +21,6 @@ _log = get("node")
 _TRIES: Final = 5
 _TRY_EVERY: Final = 1.0
 
-_NOTHING: Final = Stand("", 0, 0)
-
 
 async def bootstrap(directory: Path | None, held: StreamState, snapshots: Snapshots) -> None:
     """Put the newest snapshot in the place of data that the log does not go on from.
@@ -34,24 +32,26 @@ async def bootstrap(directory: Path | None, held: StreamState, snapshots: Snapsh
         return
     if directory is None:
         raise StartupError("the log does not reach back to its beginning: that takes --data DIR")
-    _log.info("the log does not reach back: taking a snapshot", at=stand.position, log=held.first)
+    position = stand.position if stand is not None else 0
+    _log.info("the log does not reach back: taking a snapshot", at=position, log=held.first)
     with lock(directory):
         await _fetch_any(directory, held, snapshots)
 
 
-def _stand(directory: Path | None) -> Stand:
+def _stand(directory: Path | None) -> Stand | None:
+    """Return where the data stand; None if there are none."""
     if directory is None or not (directory / copies.DATABASE).exists():
-        return _NOTHING
+        return None
     with lock(directory):
         return copies.brought_up(directory / copies.DATABASE)
 
 
-def _needs_snapshot(directory: Path | None, stand: Stand, held: StreamState) -> bool:
+def _needs_snapshot(directory: Path | None, stand: Stand | None, held: StreamState) -> bool:
     """Tell whether the log does not go on from here; raises StartupError for data it never had."""
+    if stand is None:
+        return bool(held.base) or held.first > 1
     if stand.position > 0:
         return stand.epoch == held.epoch and stand.position + 1 < held.first
-    if stand.seq == 0:
-        return bool(held.base) or held.first > 1
     if held.base and stand.epoch == held.epoch and directory is not None:
         _check_base(directory, held.base)
     return False  # and if it is another log's, opening it says so

@@ -14,7 +14,7 @@ from typing import Final
 import apsw
 
 from chat_service.startup import StartupError
-from chat_service.state import schema
+from chat_service.state import lineage, schema
 from chat_service.state.inspection import Stand, stand
 
 DATABASE: Final = "chat.db"
@@ -65,15 +65,18 @@ def replace(directory: Path, copied: Path) -> None:
     _sync(directory)
 
 
-def brought_up(database: Path) -> Stand:
+def brought_up(database: Path) -> Stand | None:
     """Return where a database stands that nobody has open, once it is in the present schema.
 
-    What a process that was killed has left of it is rolled back. Raises StartupError.
+    None if nothing has ever happened to it. What a process that was killed has left of it is rolled
+    back. Raises StartupError.
     """
     schema.verify(database)
     try:
         with _opened(database) as db:
             schema.migrate(db)
+            if lineage.is_new(db):
+                return None
     except apsw.Error as error:
         raise StartupError(f"cannot use {database}: {error}") from None
     return stand(database)

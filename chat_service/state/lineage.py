@@ -34,7 +34,7 @@ def _adopt(db: apsw.Connection, shared: str, position: int, place: str) -> None:
             f"{place} follows another log than the stream holds: name the stream that it came"
             " from, or an empty data directory"
         )
-    if not _is_new(db):
+    if not is_new(db):
         raise StartupError(
             f"{place} has the history of a single server: name an empty data directory, or move"
             " the history with chat-server export and import"
@@ -43,7 +43,7 @@ def _adopt(db: apsw.Connection, shared: str, position: int, place: str) -> None:
         db.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (shared,))
 
 
-def _is_new(db: apsw.Connection) -> bool:
+def is_new(db: apsw.Connection) -> bool:
     """Tell whether nothing has ever happened to a database."""
     row: Any = db.execute(
         "SELECT (SELECT value FROM meta WHERE key = 'seq') = 0"
