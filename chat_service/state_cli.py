@@ -11,9 +11,9 @@ from click.core import ParameterSource
 from chat_service import logs, values
 from chat_service.console import data as use
 from chat_service.console import moving
-from chat_service.console.listing import lines
+from chat_service.console.listing import Row, lines
 from chat_service.console.moving import Destination
-from chat_service.console.place import FILE, option
+from chat_service.console.place import FILE, Place, at_place, option
 from chat_service.console.port import NotDone
 from chat_service.logs import printable
 from chat_service.nats_connection import NatsSettings
@@ -22,6 +22,7 @@ from chat_service.startup import StartupError
 _FILE: Final = click.argument("file", type=FILE)
 _DIRECTORY: Final = values.Parsed(values.directory)
 _COLUMNS: Final = ("data", "sound", "epoch", "seq", "position", "digest", "content")
+_NODE_COLUMNS: Final = ("node", "live", "agrees", "position", "connections", "version", "instance")
 _NATS: Final = (
     option("--nats", type=values.Parsed(values.servers), metavar="URL[,URL…]", help="The servers."),
     option("--nats-creds", type=FILE, metavar="FILE", help="Credentials for NATS."),
@@ -44,9 +45,7 @@ def _at_data(command: Callable[..., None]) -> Callable[..., None]:
     def placed(context: click.Context, /, data: Path | None, **given: Any) -> None:
         if context.get_parameter_source("data") is not ParameterSource.COMMANDLINE:
             data = context.find_root().params.get("data")
-        if data is None:
-            raise click.ClickException("--data :memory: keeps nothing to work on")
-        _in_one_line(lambda: command(data, **given))
+        _in_one_line(lambda: command(_kept(data), **given))
 
     return cast("Callable[..., None]", placed)
 
@@ -104,23 +103,23 @@ def restore(data: Path, file: Path, *, same_log: bool) -> None:
 @click.command()
 @click.argument("places", metavar="[DIR|FILE]...", nargs=-1, type=FILE)
 @option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@_at_data
-def check(data: Path, places: Sequence[Path], *, as_json: bool) -> None:
+@at_place
+def check(place: Place, places: Sequence[Path], *, as_json: bool) -> None:
     """Look servers' data or backups over, and hold them against each other.
 
     Tells whether each file is sound, how far in which log it is, the digest of what the log's
     records did and that of everything it holds. Nodes of a cluster that stand at the same position
     hold the same; if any two do not, or a file is damaged, the exit status is 1.
+
+    With --server it tells of the nodes of a running cluster, which compare those digests all the
+    time.
     """
-    checked, wrong = use.check(places or (data,))
-    rows = [
-        {"data": str(it.path), "sound": not it.findings.faults, **it.findings._asdict()}
-        for it in checked
-    ]
-    for line in lines(_COLUMNS, rows, as_json=as_json):
-        click.echo(line)
-    if wrong:
-        raise NotDone("; ".join(wrong))
+    if place.server is not None:
+        told = place.ask_running(lambda it: it.statistics())
+        _show(_NODE_COLUMNS, *use.check_nodes(told), as_json=as_json)
+    else:
+        checked, wrong = use.check(places or (_kept(place.data),))
+        _show(_COLUMNS, [_row(it) for it in checked], wrong, as_json=as_json)
 
 
 @click.command()
@@ -151,6 +150,27 @@ def import_(destination: Destination, file: Path) -> None:
 
 
 COMMANDS: Final = {it.name: it for it in (backup, check, export, import_, restore)}
+
+
+def _row(checked: use.Checked) -> Row:
+    findings = checked.findings
+    return {"data": str(checked.path), "sound": not findings.faults, **findings._asdict()}
+
+
+def _show(
+    columns: Sequence[str], rows: Sequence[Row], wrong: Sequence[str], *, as_json: bool
+) -> None:
+    """Print what was found; raises NotDone with what is wrong."""
+    for line in lines(columns, rows, as_json=as_json):
+        click.echo(line)
+    if wrong:
+        raise NotDone("; ".join(wrong))
+
+
+def _kept(data: Path | None) -> Path:
+    if data is None:
+        raise NotDone("--data :memory: keeps nothing to work on")
+    return data
 
 
 def _in_one_line(act: Callable[[], None]) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from chat_service.console.listing import Row
 from chat_service.console.port import NotDone
 from chat_service.core.commands import Entry, Exit
 from chat_service.startup import InUse
@@ -74,6 +75,29 @@ def check(places: Sequence[Path]) -> tuple[list[Checked], list[str]]:
         != (other.findings.content, other.findings.digest)
     ]
     return checked, wrong
+
+
+def check_nodes(told: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
+    """Return the nodes of a running cluster, as one tells of them, and what is wrong."""
+    rows = [
+        {
+            "node": node["name"],
+            "live": node["live"],
+            "agrees": not node["diverged"],
+            "position": int(node["position"]),
+            "connections": node["connections"],
+            "version": node["version"],
+            "instance": node["instance"],
+        }
+        for node in told["nodes"]
+    ]
+    wrong = [
+        f"{row['node']} has made something else of the log than {told['node']}:"
+        " give one of them a new copy"
+        for row in rows
+        if not row["agrees"]
+    ]
+    return rows, wrong
 
 
 def _of_one_moment(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Checked]]:

@@ -8,8 +8,13 @@ from typing import Any
 
 import apsw
 
-from tests.console.command import chat_server, complaint, rows, run, said
+from chat_service.console.data import check_nodes
+from tests.cluster.servers import NatsServers, nats_server, stream
+from tests.console.command import chat_server, complaint, order, rows, run, said
 from tests.processes import ServerProcess, StartServer
+from tests.waiting import until
+
+__all__ = ["nats_server", "stream"]
 
 
 def speak(server: ServerProcess, user: str, *texts: str) -> None:
@@ -106,6 +111,49 @@ def test_an_export_has_nobody_connected(
         assert db.execute("SELECT count(*) FROM seats").fetchone() == (0,)
     old, new = found(data, tmp_path / "export")
     assert (old["epoch"], old["content"]) == (new["epoch"], new["content"])
+
+
+async def test_check_asks_a_running_cluster_for_its_nodes(
+    data: Path,
+    tmp_path: Path,
+    nats_server: NatsServers,
+    stream: str,
+    server_process: StartServer,
+) -> None:
+    run("add", "root", "--admin", data=data)
+    said(chat_server("export", str(tmp_path / "export"), "--data", str(data)))
+    cluster = ("--nats", nats_server.url, "--nats-stream", stream)
+    assert chat_server("import", str(tmp_path / "export"), *cluster).returncode == 0
+    one, _other = (
+        server_process(*cluster, "--node", name, "--data", str(tmp_path / name))
+        for name in ("one", "other")
+    )
+    found: list[dict[str, Any]] = []
+
+    def both() -> bool:
+        found[:] = rows(order(one, "check", "--json"))
+        return len(found) == 2
+
+    await until(both, within=20, what="both nodes")
+    assert [row["node"] for row in found] == ["one", "other"]
+    assert all(row["live"] and row["agrees"] for row in found)
+    heading, *lines = said(order(one, "check")).splitlines()
+    assert heading.split()[:4] == ["NODE", "LIVE", "AGREES", "POSITION"]
+    assert [line.split()[:3] for line in lines] == [["one", "yes", "yes"], ["other", "yes", "yes"]]
+
+
+def test_a_node_that_has_diverged_is_told() -> None:
+    node = {"live": True, "position": "7", "connections": 1, "version": "1", "instance": "i"}
+    told = {
+        "node": "one",
+        "nodes": [
+            {"name": "one", "diverged": False, **node},
+            {"name": "other", "diverged": True, **node},
+        ],
+    }
+    listed, (wrong,) = check_nodes(told)
+    assert [row["agrees"] for row in listed] == [True, False]
+    assert wrong.startswith("other has made something else of the log than one")
 
 
 # --- what cannot be done, in one line ---

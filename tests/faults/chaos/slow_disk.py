@@ -30,6 +30,17 @@ class _SlowFile(apsw.VFSFile):
     def __init__(self, switch: Path, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         super().__init__(_BASE, name, flags)
         self._switch = switch
+        self._read_only = bool(flags[0] & apsw.SQLITE_OPEN_READONLY)
+
+    def xLock(self, level: int) -> None:  # noqa: N802
+        try:
+            super().xLock(level)
+        except apsw.IOError as error:
+            if not self._read_only:
+                raise
+            # Who closes a file that was opened to be read tries this all the same. SQLite takes
+            # that for no error, but an exception of this file system would reach its caller.
+            raise apsw.BusyError from error
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         self._wait()
