@@ -74,4 +74,5 @@ async def cluster(
         stack.push_async_callback(nodes.close)
         await nodes.start("node-0")
         await asyncio.gather(*(nodes.start(f"node-{number}") for number in range(1, count)))
+        nodes.nodes.sort(key=lambda node: node._config.node)  # else in the order of being ready
         yield nodes
