@@ -69,7 +69,7 @@ class Connection:
         self._backoff = backoff or Backoff()
         # Set whenever the writer or a held reader may have something to do.
         self._changed = asyncio.Event()
-        self._in_flight = InFlight(settings.max_in_flight)
+        self._in_flight = InFlight(settings.max_in_flight, on_due=self._changed.set)
         self.inbox = Inbox(settings.max_events, on_room=self._changed.set)
         self.state = State.CONNECTING
         self._settled = asyncio.Event()
