@@ -42,6 +42,10 @@ class Cluster:
         self.nodes.append(node)
         return node
 
+    def data(self, node: Node) -> Path:
+        """Return where a node keeps its state."""
+        return self._directory / node._config.node
+
     async def level(self) -> int:
         """Wait until all nodes have applied equally much of the log; returns up to where."""
 
