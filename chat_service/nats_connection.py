@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import ssl
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import ParseResult, urlsplit
 
 import nats.errors
@@ -36,6 +36,7 @@ _PAUSE: Final = 0.25
 _CREDENTIALS_MARKS: Final = (b"BEGIN NATS USER JWT", b"BEGIN USER NKEY SEED")
 _COMPLAIN_EVERY: Final = 10.0
 _CLOSE_WITHIN: Final = 2.0
+_CANCEL_EVERY: Final = 0.1
 
 
 class NatsSettings(NamedTuple):
@@ -56,10 +57,11 @@ async def connect(settings: NatsSettings) -> Client:
     accepted.
     """
     _check_credentials(settings.credentials)
+    tls = _tls(settings)
     client = Client()
     client._transport = _Transport(_wants_tls(settings))  # noqa: SLF001  (there is no other way in)
     try:
-        await _connect_or_give_up(client, settings)
+        await _connect_or_give_up(client, settings, tls)
     except BaseException:
         await close(client)
         raise
@@ -68,6 +70,8 @@ async def connect(settings: NatsSettings) -> Client:
 
 async def close(client: Client) -> None:
     """Send what waits, and end the connection; gives up after a while."""
+    if not client.options:
+        return  # it was never used
     with contextlib.suppress(*UNREACHABLE):
         async with asyncio.timeout(_CLOSE_WITHIN):
             if client.is_connected:
@@ -75,26 +79,29 @@ async def close(client: Client) -> None:
             await client.close()
 
 
-async def _connect_or_give_up(client: Client, settings: NatsSettings) -> None:
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks that use a client, and wait until they have ended.
+
+    Once is not enough: `asyncio.wait_for`, which the client uses, loses a cancellation that comes
+    together with what it waits for (https://github.com/python/cpython/issues/86296, until 3.12).
+    """
+    pending = {task for task in tasks if not task.done()}
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_EVERY)
+
+
+async def _connect_or_give_up(
+    client: Client, settings: NatsSettings, tls: ssl.SSLContext | None
+) -> None:
     complaints = _Complaints(settings)
-    connecting = asyncio.create_task(_connect(client, settings, complaints), name="nats connect")
-    try:
-        await asyncio.wait((connecting, complaints.hopeless), return_when=asyncio.FIRST_COMPLETED)
-        if complaints.hopeless.done():
-            raise StartupError(complaints.hopeless.result())
-        connecting.result()
-    finally:
-        connecting.cancel()
-        await asyncio.gather(connecting, return_exceptions=True)
-
-
-async def _connect(client: Client, settings: NatsSettings, complaints: "_Complaints") -> None:
-    try:
-        await client.connect(
+    connecting = asyncio.create_task(
+        client.connect(
             list(settings.servers),
             name=settings.name,
             user_credentials=settings.credentials,
-            tls=_tls(settings),
+            tls=tls,
             error_cb=complaints.note,
             reconnected_cb=complaints.over,
             max_reconnect_attempts=-1,
@@ -104,11 +111,18 @@ async def _connect(client: Client, settings: NatsSettings, complaints: "_Complai
             max_outstanding_pings=_UNANSWERED_PINGS,
             pending_size=PENDING_BYTES,
             flush_timeout=_CONNECT_WITHIN,
-        )
-    except OSError as error:  # of our own files: what a network does is tried again
-        raise StartupError(f"cannot use the certificates for NATS: {error}") from None
-    except nats.errors.Error as error:
+        ),
+        name="nats connect",
+    )
+    try:
+        await asyncio.wait((connecting, complaints.hopeless), return_when=asyncio.FIRST_COMPLETED)
+        if complaints.hopeless.done():
+            raise StartupError(complaints.hopeless.result())
+        connecting.result()
+    except nats.errors.Error as error:  # of the settings: what a network does is tried again
         raise StartupError(f"cannot use --nats: {error}") from None
+    finally:
+        await end(connecting)
 
 
 def _check_credentials(file: Path | None) -> None:
@@ -130,12 +144,15 @@ def _wants_tls(settings: NatsSettings) -> bool:
 
 
 def _tls(settings: NatsSettings) -> ssl.SSLContext | None:
-    """Return what the servers have to prove, and with what this node proves itself."""
+    """Return what servers have to prove, and by what this node does; raises StartupError."""
     if settings.ca is None and settings.cert is None:
         return None  # whom the system trusts
-    context = ssl.create_default_context(cafile=settings.ca)
-    if settings.cert is not None:
-        context.load_cert_chain(settings.cert, settings.key)
+    try:
+        context = ssl.create_default_context(cafile=settings.ca)
+        if settings.cert is not None:
+            context.load_cert_chain(settings.cert, settings.key)
+    except OSError as error:
+        raise StartupError(f"cannot use the certificates for NATS: {error}") from None
     return context
 
 
@@ -155,7 +172,8 @@ class _Transport(TcpTransport):
         return True  # else the client would make one of its own kind
 
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
-        """Connect, not encrypted yet."""
+        """Connect, not encrypted yet; ends the connection of an attempt that failed."""
+        self.close()
         self._encrypted = False
         await super().connect(uri, buffer_size, connect_timeout)
 

@@ -38,7 +38,7 @@ class Backlog:
         self._bytes = 0
         self._awaited = 1
         self._arrived = asyncio.Event()
-        self._lost: Exception | None = None
+        self._lost: BaseException | None = None
 
     @property
     def is_small(self) -> bool:
@@ -58,7 +58,7 @@ class Backlog:
         self._bytes += len(data)
         self._decode()
 
-    def fail(self, reason: Exception) -> None:
+    def fail(self, reason: BaseException) -> None:
         """Have `gathered` raise this once everything before it was taken."""
         self._lost = self._lost or reason
         self._arrived.set()

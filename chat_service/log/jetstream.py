@@ -17,9 +17,10 @@ from chat_service.core.errors import Unavailable
 from chat_service.core.record import Record
 from chat_service.log.backlog import Backlog
 from chat_service.log.consumer import Consumer
+from chat_service.log.port import LogLost
 from chat_service.log.publisher import Publisher
 from chat_service.log.stream import LogStream
-from chat_service.nats_connection import UNREACHABLE
+from chat_service.nats_connection import UNREACHABLE, end
 
 MAX_UNDER_WAY: Final = 8_192
 """Entries of this node that are on their way through the log before senders have to wait."""
@@ -60,15 +61,16 @@ class JetStreamLog:
         What ends it is raised by `gathered`.
         """
         self._settled = position
+        tasks = (
+            asyncio.create_task(self._publisher.run(), name="publish"),
+            asyncio.create_task(self._consumer.run(epoch, position), name="consume"),
+        )
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._publisher.run(), name="publish")
-                tasks.create_task(self._consumer.run(epoch, position), name="consume")
-        except* Exception as failures:
-            self._backlog.fail(failures.exceptions[0])
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                self._backlog.fail(task.exception() or LogLost("the log was left"))
         finally:
-            for look in filter(None, (self._look, self._next_look)):
-                look.cancel()
+            await end(*tasks, *filter(None, (self._look, self._next_look)))
 
     @property
     def failing(self) -> bool:
