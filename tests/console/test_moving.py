@@ -114,6 +114,29 @@ async def test_data_that_went_on_after_the_export_is_not_a_node_s(
     assert "has the history of the server that was exported, and more" in server.log
 
 
+async def test_a_log_that_was_lost_is_begun_anew_with_what_a_node_has_made_of_it(
+    data: Path,
+    tmp_path: Path,
+    export: Path,
+    cluster: tuple[str, ...],
+    server_process: StartServer,
+) -> None:
+    """As docs/cluster.md tells what to do when the log itself is lost."""
+    node = server_process(*cluster)
+    before = await talk(node, "one", "two")
+    await node.stop()
+    backup, recovered = str(tmp_path / "last.db"), tmp_path / "recovered"
+    said(chat_server("backup", backup, "--data", str(data)))
+    said(chat_server("restore", backup, "--data", str(recovered)))
+    another = (*cluster[:3], f"{cluster[3]}-2")
+    moved(move(recovered, export, another))
+    node = server_process(*another, "--data", str(tmp_path / "n1"))
+    after = await talk(node, "three", resume=before.welcome.cursor)
+    assert not after.welcome.resumed
+    assert after.past == ["one", "two", "three"]  # type: ignore[attr-defined]
+    await node.stop()
+
+
 # --- what cannot be imported, in one line ---
 
 
