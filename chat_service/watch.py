@@ -23,6 +23,9 @@ _log = get("watch")
 RELEASED_AT_ONCE: Final = 1_024
 """Seats that are released between two heartbeats, so that clients' entries find room in the log."""
 
+_OUT_OF_TOUCH_FOR: Final = 10.0
+"""Seconds after which it is worth a warning that a node cannot judge the others."""
+
 _RELEASED_AGAIN: Final = 20.0
 """Seconds after which seats that are still there are released again, by whoever has that to do."""
 
@@ -60,6 +63,9 @@ class Watch:
         self._instance = own().instance
         self._peers = Peers(self._instance)
         self._comparison = Comparison(own, digest_at)
+        self._touched = clock()
+        """When this node could judge the others last."""
+        self._complained = False
         self._released: dict[str, dict[str, float]] = {}
         """The sessions of each dead node whose seats were released here, and when."""
 
@@ -120,6 +126,7 @@ class Watch:
         attendance = self._hub.attendance
         self._peers.expect(attendance.nodes - {self._instance}, now)
         away, back, dead = self._peers.judge(now, log_works=self._log_works())
+        self._complain(now)
         for instance in away:
             self._note("a node is silent: its users are offline", instance)
             attendance.away(instance)
@@ -129,6 +136,16 @@ class Watch:
         for instance in back:
             self._note("a node is back", instance)
             attendance.back(instance)
+
+    def _complain(self, now: float) -> None:
+        """Say once where this node has been out of touch for long."""
+        if self._peers.in_touch:
+            self._touched, self._complained = now, False
+        elif not self._complained and now - self._touched > _OUT_OF_TOUCH_FOR:
+            self._complained = True
+            _log.warning(
+                "out of touch: this node takes nobody for dead until it hears itself again"
+            )
 
     def _note(self, what: str, instance: str) -> None:
         _log.warning(what, node=self._peers.name(instance), instance=instance)

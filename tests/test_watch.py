@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from chat_service import watch as watch_module
 from chat_service.core.address import LOBBY
@@ -178,6 +179,20 @@ async def test_a_node_that_was_cut_off_takes_nobody_for_dead(cluster: Cluster) -
     await cluster.passes(60, "a", "b", "c")
     assert cluster.nodes["a"].released == []
     assert cluster.online()[0] == {"bob"}
+
+
+async def test_a_node_that_is_out_of_touch_for_long_says_so_once(
+    cluster: Cluster,
+) -> None:
+    await cluster.start()
+    cluster.nodes["a"].log_works = False
+    with capture_logs() as logs:
+        await cluster.passes(60, "a", "b", "c")
+        cluster.nodes["a"].log_works = True
+        await cluster.passes(1, "a", "b", "c")
+        cluster.nodes["a"].log_works = False
+        await cluster.passes(60, "a", "b", "c")
+    assert [it["event"].partition(":")[0] for it in logs] == ["out of touch"] * 2
 
 
 async def test_while_the_log_fails_nobody_is_taken_for_dead(cluster: Cluster) -> None:

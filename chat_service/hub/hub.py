@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Hashable, Sequence
 
 from chat_service.core.address import LOBBY
-from chat_service.core.commands import Entry, Exit
+from chat_service.core.commands import Entry, Exit, Send
 from chat_service.core.errors import Unavailable
 from chat_service.core.events import (
     CUT_OFF,
@@ -124,14 +124,18 @@ class Hub:
         answers: dict[Subscriber, list[Applied]] = {}
         answered: set[Subscriber] = set()
         for applied in batch:
-            self.attendance.follow(applied)
+            moves = not isinstance(
+                applied.entry.body, Send
+            )  # most of all is said, and moves nobody
+            if moves:
+                self.attendance.follow(applied)
             author = self._author(applied.entry)
             self._gather(fan_out, applied, author)
             if author is not None:
                 answers.setdefault(author, []).append(applied)
             elif self._asked:
                 self._answer_asker(applied)
-            if _moves_sessions(applied):
+            if moves and _moves_sessions(applied):
                 # At once, since what follows may concern the one who has come, and behind the
                 # answers, since those who end here are owed theirs.
                 answered.update(answers)
