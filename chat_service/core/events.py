@@ -186,7 +186,7 @@ FAILED = Goodbye(
     GoodbyeReason.INTERNAL, "the server made a mistake", reconnect=True, retry_after=1.0
 )
 CUT_OFF = Goodbye(
-    GoodbyeReason.INTERNAL,
+    GoodbyeReason.SHUTDOWN,
     "this server was out of touch with the others; connect again",
     reconnect=True,
     retry_after=1.0,
