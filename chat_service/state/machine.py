@@ -107,23 +107,23 @@ class StateMachine:
     # One entry.
 
     def _apply(self, entry: Entry) -> Applied:
-        return self._carry_out(entry, self._decide(entry))
+        try:
+            decision = decide(entry, self._facts)
+        except Refusal as refusal:
+            return Applied(entry, refusal)
+        return self._carry_out(entry, decision)
 
     def _apply_noted(self, entry: Entry) -> Applied:
-        decision = self._decide(entry)
+        try:
+            decision = decide(entry, self._facts)
+        except Refusal as refusal:
+            self.progress.note_refusal(refusal)
+            return Applied(entry, refusal)
         applied = self._carry_out(entry, decision)
         self.progress.note(decision, applied)
         return applied
 
-    def _decide(self, entry: Entry) -> Decision | Refusal:
-        try:
-            return decide(entry, self._facts)
-        except Refusal as refusal:
-            return refusal
-
-    def _carry_out(self, entry: Entry, decision: Decision | Refusal) -> Applied:
-        if isinstance(decision, Refusal):
-            return Applied(entry, decision)
+    def _carry_out(self, entry: Entry, decision: Decision) -> Applied:
         if isinstance(decision, Ack):
             return Applied(entry, decision)
         events: list[Durable] = []

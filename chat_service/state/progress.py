@@ -54,14 +54,16 @@ class Progress:
         self._dirty.add(record.publisher)
         return True
 
-    def note(self, decision: Decision | Refusal, applied: Applied) -> None:
+    def note(self, decision: Decision, applied: Applied) -> None:
         """Put what an entry did into the digest of its record."""
         for event in applied.events:
             self._hash.update(event.frame)
-        if isinstance(decision, Refusal):
-            self._hash.update(b"%d" % decision.code)
-        elif len(decision) > len(applied.events):  # some of it is in no event
+        if len(decision) > len(applied.events):  # some of it is in no event
             self._hash.update(repr((decision, applied.reply)).encode())
+
+    def note_refusal(self, refusal: Refusal) -> None:
+        """Put into the digest that an entry did nothing, and why."""
+        self._hash.update(b"%d" % refusal.code)
 
     def end(self, record: Record) -> None:
         """Be done with a record."""
