@@ -8,7 +8,8 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from chat_service.state.inspection import Findings, inspect
 from tests.waiting import until
 
 from .chaos.cable import Balancer, Cable
-from .chaos.mischief import KINDS, Mischief
+from .chaos.mischief import TO_NATS, TO_NODES, Fault, Mischief
 from .chaos.node import NodeProcess
 from .chaos.servers import CabledServers
 from .crash.aftermath import kept_in, until_converged
@@ -39,10 +40,10 @@ SETTLED_WITHIN: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many faults there are, one after another, and how many go on at a time."""
+    """How many faults of which kinds there are, in as many rows side by side as there are kinds."""
 
     faults: int
-    at_a_time: int = 1
+    rows: Sequence[Mapping[str, Fault]]
 
 
 @dataclass(slots=True)
@@ -52,12 +53,17 @@ class Run:
     plan: Plan
     seed: str
     nodes: list[NodeProcess]
-    mischief: Mischief
+    mischiefs: list[Mischief]
     balancer: Balancer
     open_to_its_end: AsyncExitStack
     ledger: Ledger = field(default_factory=Ledger)
     people: list[Person] = field(default_factory=list)
     witnesses: list[Witness] = field(default_factory=list)
+
+    @property
+    def faults(self) -> Counter[str]:
+        """What was done to nodes and servers, by its kind."""
+        return sum((it.faults for it in self.mischiefs), Counter[str]())
 
     def random(self, of: str) -> Random:
         """Return a source of randomness that no other part draws from."""
@@ -67,8 +73,9 @@ class Run:
 @pytest.mark.parametrize(
     "plan",
     [
-        pytest.param(Plan(6), id="6-faults"),
-        pytest.param(Plan(4 * KINDS), id="68-faults", marks=pytest.mark.long),
+        pytest.param(Plan(6, [TO_NODES | TO_NATS]), id="6-faults"),
+        pytest.param(Plan(68, [TO_NODES | TO_NATS]), id="68-faults", marks=pytest.mark.long),
+        pytest.param(Plan(80, [TO_NODES, TO_NATS]), id="80-faults-by-two", marks=pytest.mark.long),
     ],
 )
 async def test_nothing_is_lost_doubled_or_reordered(plan: Plan, tmp_path: Path) -> None:
@@ -90,7 +97,7 @@ async def test_nothing_is_lost_doubled_or_reordered(plan: Plan, tmp_path: Path) 
         assert len({(it.digest, it.content) for it in found}) == 1, found
         assert not [it.name for it in run.nodes if "diverged" in it.log]
         assert verdict.acknowledged > 20 * plan.faults, "there was no load"
-        assert sum(run.mischief.faults.values()) == plan.faults
+        assert run.faults.total() == plan.faults
         for node in run.nodes:
             await node.stop()
 
@@ -107,9 +114,12 @@ async def the_run(plan: Plan, seed: str, directory: Path) -> AsyncIterator[Run]:
         ports = [node.port for node in nodes]
         balancer = Balancer(ports, Random(f"{seed} balancer"), longest_silence=10.0)
         await stack.enter_async_context(balancer)
-        mischief = Mischief(nodes, servers, STREAM, Random(f"{seed} mischief"))
+        mischiefs = [
+            Mischief(nodes, servers, STREAM, Random(f"{seed} mischief {row}"), kinds)
+            for row, kinds in enumerate(plan.rows)
+        ]
         try:
-            yield Run(plan, seed, nodes, mischief, balancer, stack)
+            yield Run(plan, seed, nodes, mischiefs, balancer, stack)
         except BaseException as error:
             for node in nodes:
                 error.add_note(f"what {node.name} logged last:\n{node.last_words()}")
@@ -154,14 +164,21 @@ async def live_through_it(run: Run) -> None:
         for person in run.people:
             talks.create_task(person.talk(enough))
         storm = talks.create_task(run.balancer.storm())
-        pauses = run.random("pauses")
-        for _ in range(run.plan.faults):
-            await asyncio.sleep(pauses.uniform(0.0, 2.0))
-            await run.mischief.next()
-            assert not [node.name for node in run.nodes if node.died], "a node gave up"
-        await run.mischief.healed()
+        async with asyncio.TaskGroup() as rows:
+            for number, mischief in enumerate(run.mischiefs):
+                count = run.plan.faults // len(run.mischiefs)
+                rows.create_task(do_mischief(run, mischief, count, run.random(f"row {number}")))
+        await run.mischiefs[0].healed()
         storm.cancel()
         enough.set()
+
+
+async def do_mischief(run: Run, mischief: Mischief, count: int, random: Random) -> None:
+    """Do one fault after another, which no node is to give up for."""
+    for _ in range(count):
+        await asyncio.sleep(random.uniform(0.0, 2.0))
+        await mischief.next()
+        assert not [node.name for node in run.nodes if node.died], "a node gave up"
 
 
 async def disperse(run: Run, watching: Sequence[asyncio.Task[None]]) -> None:
@@ -186,10 +203,10 @@ def figures(run: Run, verdict: Verdict, found: Findings, seconds: float) -> str:
     sent = run.ledger.sent.values()
     duplicates = sum(it.ack.duplicate for it in sent if it.ack)
     refused = sum(bool(it.refused) for it in sent)
-    faults = ", ".join(f"{kind} {n}" for kind, n in sorted(run.mischief.faults.items()))
+    faults = ", ".join(f"{kind} {n}" for kind, n in sorted(run.faults.items()))
     network = ", ".join(f"{kind} {n}" for kind, n in sorted(run.balancer.faults.items()))
     return (
-        f"faults {sum(run.mischief.faults.values())}: {faults}\n"
+        f"faults {run.faults.total()}: {faults}\n"
         f"{verdict.figures()}, refused {refused}, acknowledged as duplicates {duplicates}\n"
         f"clients: {len(run.ledger.rooms)}, "
         f"deliveries {sum(map(len, run.ledger.seen.values()))}, "

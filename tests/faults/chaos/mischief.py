@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
 from random import Random
 from typing import Final
@@ -17,26 +17,32 @@ _HEALED_WITHIN: Final = 60.0
 
 
 class Mischief:
-    """Does faults to nodes and servers. `faults` counts them by kind."""
+    """Does faults of some kinds, one at a time. `faults` counts them by kind."""
 
     def __init__(
-        self, nodes: Sequence[NodeProcess], servers: CabledServers, stream: str, random: Random
+        self,
+        nodes: Sequence[NodeProcess],
+        servers: CabledServers,
+        stream: str,
+        random: Random,
+        kinds: Mapping[str, "Fault"],
     ) -> None:
         self.faults: Counter[str] = Counter()
         self._nodes = nodes
         self._servers = servers
         self._stream = stream
         self._random = random
-        self._kinds: list[str] = []
+        self._kinds = kinds
+        self._to_come: list[str] = []
 
     async def next(self) -> None:
         """Do one fault and undo it; all kinds come equally often."""
-        if not self._kinds:
-            self._kinds = list(_KINDS)
-            self._random.shuffle(self._kinds)
-        kind = self._kinds.pop()
+        if not self._to_come:
+            self._to_come = list(self._kinds)
+            self._random.shuffle(self._to_come)
+        kind = self._to_come.pop()
         self.faults[kind] += 1
-        await _KINDS[kind](self)
+        await self._kinds[kind](self)
 
     async def healed(self) -> None:
         """Wait until every server serves and every node has been made to."""
@@ -169,7 +175,9 @@ class Mischief:
         await asyncio.sleep(self._random.uniform(0.2, 1.0) * longest)
 
 
-_KINDS: Final[dict[str, Callable[[Mischief], Awaitable[None]]]] = {
+Fault = Callable[[Mischief], Awaitable[None]]
+
+TO_NODES: Final[dict[str, Fault]] = {
     "node killed": Mischief.kill_node,
     "node stopped": Mischief.stop_node,
     "two nodes killed": Mischief.kill_two_nodes,
@@ -180,6 +188,8 @@ _KINDS: Final[dict[str, Callable[[Mischief], Awaitable[None]]]] = {
     "node's connection silent": Mischief.silence_node,
     "node's connections reset": Mischief.reset_connections,
     "node's buffers filled": Mischief.fill_buffers,
+}
+TO_NATS: Final[dict[str, Fault]] = {
     "NATS server killed": Mischief.kill_server,
     "stream's leader killed": Mischief.kill_leader,
     "stream's leader paused": Mischief.pause_leader,
@@ -188,5 +198,3 @@ _KINDS: Final[dict[str, Callable[[Mischief], Awaitable[None]]]] = {
     "quorum lost": Mischief.lose_quorum,
     "all NATS servers killed": Mischief.kill_all_servers,
 }
-
-KINDS: Final = len(_KINDS)

@@ -31,6 +31,7 @@ class NodeProcess:
         self._switch = directory / f"{name}.slow"
         self._stderr = directory / f"{name}.log"
         self._process: subprocess.Popen[str] | None = None
+        self._wanted = False
 
     @property
     def log(self) -> str:
@@ -44,6 +45,7 @@ class NodeProcess:
 
     def launch(self) -> None:
         """Start it and wait for nothing."""
+        self._wanted = True
         servers = ",".join(f"nats://{cable.address}" for cable in self.cables)
         command = [
             *(sys.executable, "-m", "tests.faults.chaos.slow_disk", str(self._switch)),
@@ -72,12 +74,14 @@ class NodeProcess:
 
     async def kill(self) -> None:
         """End it with SIGKILL, whatever it is doing."""
+        self._wanted = False
         self._running.kill()
         await self._gone()
         self.deaths += 1
 
     async def stop(self) -> None:
         """Ask it to stop and wait until it has; an exit status other than 0 is a failure."""
+        self._wanted = False
         self._running.terminate()
         status = await self._gone()
         if status != 0:
@@ -119,7 +123,7 @@ class NodeProcess:
     @property
     def died(self) -> bool:
         """Whether it has ended without being asked to."""
-        return self._process is not None and self._process.poll() is not None
+        return self._wanted and self._running.poll() is not None
 
     @property
     def _running(self) -> subprocess.Popen[str]:
