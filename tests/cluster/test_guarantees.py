@@ -11,6 +11,7 @@ from chat_service.node import Node
 from tests.accounts import PASSWORD, Call, make_account
 from tests.cluster.conftest import Enter
 from tests.cluster.nodes import Cluster
+from tests.console.command import chat_server
 from tests.transports.stream import Stream
 from tests.waiting import until
 
@@ -210,11 +211,26 @@ async def test_every_node_shows_all_nodes_and_that_they_agree(
         assert len(told.digest) == 32
 
 
+async def test_an_operator_sees_every_node_on_a_terminal(trio: Cluster, root: str) -> None:
+    await until(lambda: len(trio.nodes[1].watch.nodes()) == 3, what="all to be heard")
+    server = str(trio.nodes[1].endpoints["grpc"])
+    done = await asyncio.to_thread(
+        chat_server,
+        *("statistics", "--server", server, "--as", "root"),
+        CHAT_ADMIN_PASSWORD=PASSWORD,
+    )
+    assert done.returncode == 0, done.stderr
+    told, nodes = done.stdout.split("\n\n")
+    assert "node-1" in told
+    heading, *lines = (line.split() for line in nodes.splitlines())
+    assert heading == ["NAME", "VERSION", "POSITION", "CONNECTIONS", "LIVE", "DIVERGED"]
+    assert [(it[0], *it[4:]) for it in lines] == [(f"node-{i}", "yes", "no") for i in range(3)]
+
+
 async def test_a_state_that_was_tampered_with_is_told_of(trio: Cluster, enter: Enter) -> None:
     ann = await enter(trio.nodes[0], "ann")
     await trio.level()
     progress = trio.nodes[2]._store._machine.progress
     progress.digest = bytes(16)
     await ann.say("and now it shows")
-    await until(lambda: all(it.watch.diverged for it in trio.nodes), what="all to tell")
-    assert [it.watch.diverged for it in trio.nodes] == [1, 1, 2]
+    await until(lambda: [it.watch.diverged for it in trio.nodes] == [1, 1, 2], what="all to tell")
