@@ -100,7 +100,7 @@ def test_a_node_may_be_called_as_hosts_are(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "-n", "a b", "a/b", "n\n", "x" * 64])
 def test_a_node_s_name_is_short_and_plain(name: str) -> None:
-    with pytest.raises(InvalidSetting, match="^node: not a name of up to 63 letters"):
+    with pytest.raises(InvalidSetting, match=r"^node: not a name of up to 63 letters"):
         Config(node=name)
 
 
