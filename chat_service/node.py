@@ -233,6 +233,8 @@ class Node:
             *(transport.stop(max(0.0, deadline - loop.time() - 0.5)) for transport in transports)
         )
         await self._unless_forced(stopping)
+        if self._config.nats is not None:  # else other nodes wait for those who have left
+            await self._until_committed(deadline)
         self.hub.close()
         tasks = (self._following, self._trimming, *self._watching)
         for task in tasks:

@@ -52,18 +52,17 @@ class Consumer:
         self._stream = stream
         self._names = (f"{name}-{number}" for number in itertools.count(1))
         self._backlog = backlog
+        self._position = 0
+        """The last record that was kept."""
         self._doubtful_since: float | None = None
 
     async def run(self, epoch: str, position: int) -> None:
         """Deliver until cancelled; raises LogLost if what comes next is not to be had any more."""
+        self._position = position
         while True:
             try:
-                reason = _why_lost(await self._stream.look(), epoch, position)
-                if reason is None:
-                    delivery = await self._deliver(position)
-                    reason = delivery.hole if delivery.position == position else None
-                    position = delivery.position
-                self._doubt(reason)
+                reason = _why_lost(await self._stream.look(), epoch, self._position)
+                self._doubt(reason or await self._deliver())
             except UNREACHABLE as error:
                 _log.info("the log cannot be followed now", reason=repr(error))
             if self._client.is_closed:
@@ -80,11 +79,15 @@ class Consumer:
         elif now - self._doubtful_since >= DOUBT:
             raise LogLost(reason)
 
-    async def _deliver(self, position: int) -> "Delivery":
-        """Have one consumer deliver what comes behind a position, as long as all is well."""
+    async def _deliver(self) -> str | None:
+        """Have one consumer deliver as long as all is well.
+
+        Returns what the stream lacks, if that is why nothing at all was delivered.
+        """
         while self._backlog.is_full:  # noqa: ASYNC110  (there is plenty to take until then)
             await asyncio.sleep(_TRY_EVERY)
-        delivery = Delivery(self._client, self._backlog, position)
+        start = self._position
+        delivery = Delivery(self._client, self._backlog, start)
         name = next(self._names)
         inbox = self._client.new_inbox()
         # Unbounded here, since its callback is quick and the flow control bounds what is sent.
@@ -92,12 +95,14 @@ class Consumer:
             inbox, cb=delivery.take, pending_msgs_limit=0, pending_bytes_limit=0
         )
         try:
-            await self._js.add_consumer(self._stream.name, _config(name, inbox, position + 1))
+            await self._js.add_consumer(self._stream.name, _config(name, inbox, start + 1))
             reason = await delivery.over()
+            _log.info("following the log anew", reason=reason, behind=delivery.position)
         finally:
+            # However it ends: what was kept is kept, and what still comes is not.
+            self._position = delivery.close()
             await self._clean_up(subscription, name)
-        _log.info("following the log anew", reason=reason, behind=delivery.position)
-        return delivery
+        return delivery.hole if self._position == start else None
 
     async def _clean_up(self, subscription: Subscription, name: str) -> None:
         with contextlib.suppress(*UNREACHABLE):
@@ -126,6 +131,7 @@ class Delivery:
     async def over(self) -> str:
         """Watch until the consumer is of no more use; returns why. Raises UNREACHABLE."""
         connects = self._client.stats["reconnects"]
+        self._heard = self._now()
         while self._over is None:
             if not self._client.is_connected or self._client.stats["reconnects"] != connects:
                 return "the connection was lost"
@@ -134,6 +140,11 @@ class Delivery:
             await self._confirm()
             await self._next_look()
         return self._over
+
+    def close(self) -> int:
+        """Take nothing more; returns the last position that was kept."""
+        self._end("it was left")
+        return self.position
 
     async def take(self, message: Msg) -> None:
         """Take what the server has sent."""
@@ -184,7 +195,7 @@ class Delivery:
                 await self._wake.wait()
 
     def _end(self, reason: str) -> None:
-        self._over = reason
+        self._over = self._over or reason
         self._wake.set()
 
     @staticmethod

@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import nats
+import nats.errors
 import pytest
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
@@ -206,6 +207,30 @@ async def test_a_consumer_that_somebody_takes_away_is_replaced(
         await until(lambda: a.refs == [1, 2], within=10)
         assert len(await js.consumers_info(stream)) == 1
     await client.close()
+
+
+async def test_what_a_consumer_delivers_before_it_fails_is_kept_once(
+    nats_server: NatsServers, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, failures = JetStreamContext.add_consumer, [TimeoutError, nats.errors.Error]
+    async with shared(nats_server.url, stream) as a:
+        for ref in range(5):
+            a.append(ref)
+            await a.log.idle()
+
+    async def add_twice_in_vain(self: JetStreamContext, *arguments: Any) -> Any:
+        added = await add(self, *arguments)
+        if failures:
+            await asyncio.sleep(0.1)  # in which it delivers
+            raise failures.pop()
+        return added
+
+    monkeypatch.setattr(JetStreamContext, "add_consumer", add_twice_in_vain)
+    async with shared(nats_server.url, stream) as b:
+        await until(lambda: not failures)
+        b.append(5)
+        await until(lambda: b.refs == [0, 1, 2, 3, 4, 5], within=10)
+        assert positions(b) == [1, 2, 3, 4, 5, 6]
 
 
 async def test_a_node_that_left_leaves_no_consumer_behind(
