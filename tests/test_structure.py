@@ -78,7 +78,8 @@ ALLOWED: Final = {
     "chat_service.transports": "chat_service.accounts chat_service.administration"
     " chat_service.auth.doorman chat_service.config chat_service.flood chat_service.logs"
     " chat_service.reception chat_service.session chat_service.startup chat_service.state.port"
-    " chat_service.tls chat_service.wire chat.v1 google grpc grpc_health grpc_reflection"
+    " chat_service.tls chat_service.watch chat_service.wire chat.v1 google grpc grpc_health"
+    " grpc_reflection"
     " grpc_status",
     "chat_service.hub": "chat_service.wire chat_service.logs",
     "chat_service.state": "chat_service.wire chat_service.startup apsw",

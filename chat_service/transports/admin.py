@@ -1,7 +1,7 @@
 """`chat.v1.Admin` over gRPC."""
 
 from chat.v1 import admin_pb2
-from chat_service.administration import Administration, NodeStatus
+from chat_service.administration import Administration
 from chat_service.core.address import parse_name
 from chat_service.core.commands import Secret
 from chat_service.core.errors import InvalidCommand
@@ -11,6 +11,7 @@ from chat_service.state.port import BanRow
 from chat_service.tls import Tls
 from chat_service.transports.unary import Door, answers
 from chat_service.transports.visitors import Visitor
+from chat_service.watch import NodeStatus
 from chat_service.wire.protobuf import duration, seconds_of, timestamp
 
 
