@@ -71,7 +71,7 @@ async def test_clients_go_on_in_the_cluster_with_their_cursors_and_nonces(
     after = await talk(nodes[1], "three", resume=cursor)
     assert after.welcome.resumed
     assert after.welcome.last_nonce == 2
-    assert [it.seq for it in after.messages][:2] == [2, 3]
+    assert after.messages[0].seq == 2
     again = await talk(nodes[0])
     assert again.past == ["one", "two", "three"]  # type: ignore[attr-defined]
     assert [row["user"] for row in rows(ask(nodes[0], "list", "--json"))] == ["root"]

@@ -1,12 +1,17 @@
 """What can go wrong with a cluster, one fault at a time: done, borne for a while, and undone."""
 
 import asyncio
+import shutil
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from random import Random
 from typing import Final
 
+import nats
+import nats.errors
+
+from chat_service.log.snapshots import NoSnapshot, Snapshots
 from tests.cluster.servers import NatsServer
 from tests.waiting import until
 
@@ -14,6 +19,7 @@ from .node import NodeProcess
 from .servers import CabledServers
 
 _HEALED_WITHIN: Final = 60.0
+_TRIM_WITHIN: Final = 5.0
 
 
 class Mischief:
@@ -34,6 +40,8 @@ class Mischief:
         self._random = random
         self._kinds = kinds
         self._to_come: list[str] = []
+        self.trimmed = 0
+        """The last record that was taken away from the log."""
 
     async def next(self) -> None:
         """Do one fault and undo it; all kinds come equally often."""
@@ -70,6 +78,16 @@ class Mischief:
         first.launch()
         second.launch()
         await asyncio.gather(first.serving(), second.serving())
+
+    async def lose_data(self) -> None:
+        """Take a node's data away, and what the log holds that is in a snapshot as well."""
+        node = self._a_node()
+        await node.kill()
+        shutil.rmtree(node.data)
+        with suppress(nats.errors.Error, NoSnapshot, OSError, TimeoutError):
+            async with asyncio.timeout(_TRIM_WITHIN):
+                await self._trim_log()
+        await node.start()
 
     async def pause_node(self) -> None:
         with self._a_node().paused():
@@ -151,6 +169,18 @@ class Mischief:
         for server in self._servers.servers:
             server.start()
 
+    async def _trim_log(self) -> None:
+        """Take away from the log what the newest snapshot holds."""
+        client = await nats.connect(self._servers.url.split(","), allow_reconnect=False)
+        try:
+            js = client.jetstream(timeout=_TRIM_WITHIN)
+            newest = (await Snapshots(js, self._stream, 3).listed())[:1]
+            for snapshot in newest:
+                await js.purge_stream(self._stream, seq=snapshot.position + 1)
+                self.trimmed = snapshot.position
+        finally:
+            await client.close()
+
     async def _kill(self, server: NatsServer) -> None:
         server.kill()
         await self._bear(4.0)
@@ -181,6 +211,7 @@ TO_NODES: Final[dict[str, Fault]] = {
     "node killed": Mischief.kill_node,
     "node stopped": Mischief.stop_node,
     "two nodes killed": Mischief.kill_two_nodes,
+    "node's data lost": Mischief.lose_data,
     "node paused": Mischief.pause_node,
     "node taken for dead": Mischief.take_node_for_dead,
     "disk slow": Mischief.slow_disk,
