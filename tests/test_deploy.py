@@ -72,6 +72,7 @@ def test_the_server_takes_the_settings(
         cli.main(arguments)
     assert not exited.value.code
     (config,) = served
+    assert config.nats is not None
     assert len(config.nats) == 3
     assert all(f"chat:{PASSWORD}@nats-" in url for url in config.nats)
     assert config.node in (variables["CHAT_NODE"], "a-name")
