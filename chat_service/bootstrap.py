@@ -18,8 +18,9 @@ from chat_service.state.inspection import Stand
 
 _log = get("node")
 
-_TRIES: Final = 5
+_TRIES: Final = 30
 _TRY_EVERY: Final = 1.0
+"""Together for longer than a snapshot takes to be made, where the log has just been trimmed."""
 
 
 async def bootstrap(directory: Path | None, held: StreamState, snapshots: Snapshots) -> None:

@@ -384,10 +384,7 @@ def _check_rate(field: str, rate: Rate | None) -> None:
 
 def _check_node(name: str) -> None:
     if not _NODE.fullmatch(name):
-        raise InvalidSetting(
-            f"not a name of up to 63 letters, digits, dots, dashes and underscores: {name!r}",
-            "node",
-        )
+        raise InvalidSetting(f"not a name of up to 63 letters, digits, `._-`: {name!r}", "node")
 
 
 def _check_keep(keep: Keep) -> None:

@@ -79,7 +79,7 @@ def check(places: Sequence[Path]) -> tuple[list[Checked], list[str]]:
 
 def check_nodes(told: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
     """Return the nodes of a running cluster, as one tells of them, and what is wrong."""
-    rows = [
+    rows: list[Row] = [
         {
             "node": node["name"],
             "live": node["live"],
