@@ -11,9 +11,17 @@ from chat.v1.moderation_pb2 import MODERATION_ACTION_MUTE
 from tests.accounts import PASSWORD, Call, failure, make_account
 from tests.cluster.conftest import Enter, OpenStream
 from tests.cluster.nodes import Cluster
+from tests.transports.stream import Stream
 from tests.waiting import until
 
 ROUNDS = 10
+
+
+async def connected(trio: Cluster, open_stream: OpenStream) -> list[Stream]:
+    """Connect to every node, so that what is said next arrives at the same instant."""
+    streams = [open_stream(node) for node in trio.nodes]
+    await asyncio.gather(*(stream._channel.channel_ready() for stream in streams))
+    return streams
 
 
 async def test_a_name_claimed_on_three_nodes_is_one_clients(
@@ -21,7 +29,7 @@ async def test_a_name_claimed_on_three_nodes_is_one_clients(
 ) -> None:
     witness = await enter(trio.nodes[0], "witness")
     for number in range(ROUNDS):
-        rivals = [open_stream(node) for node in trio.nodes]
+        rivals = await connected(trio, open_stream)
         name = f"name{number}"
         answers = await asyncio.gather(
             *(rival.hello(name, f"client {i}") for i, rival in enumerate(rivals))
@@ -40,7 +48,7 @@ async def test_a_client_that_comes_to_three_nodes_at_once_is_on_one_of_them(
 ) -> None:
     witness = await enter(trio.nodes[0], "witness")
     for number in range(ROUNDS):
-        streams = [open_stream(node) for node in trio.nodes]
+        streams = await connected(trio, open_stream)
         answers = await asyncio.gather(*(it.hello(f"user{number}", "same") for it in streams))
         assert all(it.HasField("welcome") for it in answers)
         # Whoever was first was superseded by who came later, on whichever node that is.
@@ -92,28 +100,41 @@ async def test_of_two_changes_of_a_password_at_once_the_first_wins(
     assert (await call(trio.nodes[2], LoginRequest(user="ann", password=changed[0]))).session
 
 
-async def test_a_nonce_sent_on_two_nodes_is_one_message(trio: Cluster, enter: Enter) -> None:
+async def test_a_nonce_sent_on_two_nodes_is_one_message(
+    trio: Cluster, open_stream: OpenStream, enter: Enter
+) -> None:
     witnesses = [await enter(node, f"witness{i}") for i, node in enumerate(trio.nodes)]
     count = 60
+    cut_short = 0
     for number in range(ROUNDS):
         user, texts = f"user{number}", [f"{number}:{nonce}" for nonce in range(1, count + 1)]
-        sends = [
-            commands_pb2.Command(send=commands_pb2.Send(to="#lobby", text=text, nonce=nonce))
-            for nonce, text in enumerate(texts, 1)
-        ]
         here = await enter(trio.nodes[0], user, "same")
+        there = open_stream(trio.nodes[1])
+        talking = asyncio.create_task(talk(here, texts))
         # The client believes its connection lost and sends everything once more over another one,
-        # while what it sent over the first is still on its way.
-        await here.send(*sends[: count // 2])
-        there, _ = await asyncio.gather(
-            enter(trio.nodes[1], user, "same"), here.send(*sends[count // 2 :])
-        )
+        # while what it sends over the first is still on its way.
+        await witnesses[0].hears_text(texts[number])
+        await there.enter(user, "same")
         arrived = there.welcome.last_nonce
         acks = [(await there.say(text, nonce=nonce)).ack for nonce, text in enumerate(texts, 1)]
         assert [it.nonce for it in acks if it.duplicate] == list(range(1, arrived + 1))
         for witness in witnesses:
             await witness.hears_text(texts[-1])
             assert [it for it in witness.texts if it.startswith(f"{number}:")] == texts
+        await talking
+        cut_short += arrived < count
+    assert cut_short > 0, "the second connection always came too late"
+
+
+async def talk(stream: Stream, texts: list[str]) -> None:
+    """Say everything, numbered, one frame each, until the stream is superseded."""
+    for nonce, text in enumerate(texts, 1):
+        send = commands_pb2.Send(to="#lobby", text=text, nonce=nonce)
+        try:
+            await stream.send(commands_pb2.Command(send=send))
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            return
+        await asyncio.sleep(0.001)  # as long as it lasts, not in order to wait for anything
 
 
 async def test_a_room_made_on_three_nodes_has_one_owner(trio: Cluster, enter: Enter) -> None:
