@@ -71,7 +71,7 @@ class Snapshots:
         try:
             return [await self._look_up(name) for name in await self._names()]
         except (nats.errors.Error, TimeoutError) as error:
-            raise NoSnapshot(f"cannot list snapshots: {error!r}") from error
+            raise NoSnapshot(f"cannot list snapshots: {_reason(error)}") from error
 
     async def publish(self, snapshot: Snapshot, file: Path) -> None:
         """Store a file as a snapshot, then forget all but the newest."""
@@ -86,7 +86,7 @@ class Snapshots:
                 await store.put(snapshot.name, content, meta)
             await self._forget_old(snapshot.epoch)
         except (nats.errors.Error, TimeoutError, OSError) as error:
-            raise NoSnapshot(f"cannot store {snapshot.name}: {error!r}") from error
+            raise NoSnapshot(f"cannot store {snapshot.name}: {_reason(error)}") from error
 
     async def fetch(self, snapshot: Snapshot, file: Path) -> None:
         """Write a snapshot to a file, which is whole if nothing is raised."""
@@ -95,7 +95,7 @@ class Snapshots:
             info = await store.get_info(snapshot.name)
             await self._read(info, file)
         except (nats.errors.Error, TimeoutError, OSError) as error:
-            raise NoSnapshot(f"cannot fetch {snapshot.name}: {error!r}") from error
+            raise NoSnapshot(f"cannot fetch {snapshot.name}: {_reason(error)}") from error
 
     async def discard(self) -> None:
         """Take every snapshot away."""
@@ -104,7 +104,7 @@ class Snapshots:
         except nats.js.errors.NotFoundError:
             return
         except (nats.errors.Error, TimeoutError) as error:
-            raise NoSnapshot(f"cannot take the snapshots away: {error!r}") from error
+            raise NoSnapshot(f"cannot take the snapshots away: {_reason(error)}") from error
 
     async def _open(self) -> ObjectStore:
         try:
@@ -188,3 +188,7 @@ class Snapshots:
 
 def _joined(batch: Sequence[Msg]) -> bytes:
     return b"".join(message.data for message in batch)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or repr(error)
