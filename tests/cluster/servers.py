@@ -288,5 +288,8 @@ def _leader(server: NatsServer) -> str:
 def _leads(server: NatsServer, stream: str) -> bool:
     accounts = server.asked("jsz?streams=true&accounts=true").get("account_details", ())
     streams = [it for account in accounts for it in account.get("stream_detail", ())]
-    clusters = [it.get("cluster", {}) for it in streams if it["name"] == stream]
-    return any(cluster.get("leader", server.name) == server.name for cluster in clusters)
+    # A server on its own tells of no cluster, and one whose cluster has no leader of none.
+    clusters = [
+        it.get("cluster", {"leader": server.name}) for it in streams if it["name"] == stream
+    ]
+    return any(cluster.get("leader") == server.name for cluster in clusters)

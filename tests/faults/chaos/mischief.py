@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -13,7 +14,6 @@ import nats.errors
 
 from chat_service.log.snapshots import NoSnapshot, Snapshots
 from tests.cluster.servers import NatsServer
-from tests.waiting import until
 
 from .node import NodeProcess
 from .servers import CabledServers
@@ -44,13 +44,14 @@ class Mischief:
         """The last record that was taken away from the log."""
 
     async def next(self) -> None:
-        """Do one fault and undo it; all kinds come equally often."""
+        """Do one fault, undo it, and let the log recover; all kinds come equally often."""
         if not self._to_come:
             self._to_come = list(self._kinds)
             self._random.shuffle(self._to_come)
         kind = self._to_come.pop()
         self.faults[kind] += 1
         await self._kinds[kind](self)
+        await self._leader()
 
     async def healed(self) -> None:
         """Wait until every server serves and every node has been made to."""
@@ -190,15 +191,19 @@ class Mischief:
         server.start()
 
     async def _leader(self) -> NatsServer:
-        """Return the server that leads the log's stream."""
-        found: list[NatsServer] = []
+        """Return the server that leads the log's stream, once there is one."""
+        found: NatsServer | None = None
+        async with asyncio.timeout(_HEALED_WITHIN):
+            while found is None:
+                found = await asyncio.to_thread(self._look_for_leader)
+        return found
 
-        def known() -> bool:
-            found[:] = filter(None, [self._servers.leader_of(self._stream)])
-            return bool(found)
-
-        await until(known, within=_HEALED_WITHIN, what="a leader of the stream")
-        return found[0]
+    def _look_for_leader(self) -> NatsServer | None:
+        """Ask who leads; blocks, since a server that is paused keeps waiting who asks it."""
+        found = self._servers.leader_of(self._stream)
+        if found is None:
+            time.sleep(0.1)
+        return found
 
     def _a_node(self) -> NodeProcess:
         return self._random.choice(self._nodes)
