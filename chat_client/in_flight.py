@@ -8,6 +8,9 @@ The server drops a send whose nonce is not above the last one that it accepted. 
   that had arrived is acknowledged as a duplicate, one that had not happens now.
 - A refused send is never written again with its nonce, since a later one may have passed it. Its
   number is skipped; another try is another send.
+- Unless it was written before and the refusal is about the moment (UNAVAILABLE, RATE_LIMITED): it
+  is about this copy, and an earlier one may be on its way through another node of the server. So
+  it is written again after a while, until the answer is about the send itself.
 
 One doubt is left. Of a send below the last nonce accepted, whose reply was lost, the server knows
 only that it does not happen again: if it was refused, its Ack as a duplicate (with seq 0) says too
@@ -16,16 +19,22 @@ much. A caller who must know sends one at a time.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
 from chat.v1 import chat_pb2, commands_pb2, events_pb2
-from chat_client.errors import ChatError, CommandError
+from chat_client.errors import ChatError, CommandError, retry_after
 
 # What a command may grow by once it is measured (its nonce, and the tag and length around it).
 _HEADROOM: Final = 24
 _DEFAULT_MAX_FRAME_BYTES: Final = 64 * 1024
+
+_OF_THE_MOMENT: Final = frozenset(
+    {events_pb2.ERROR_CODE_UNAVAILABLE, events_pb2.ERROR_CODE_RATE_LIMITED}
+)
+_AGAIN_AFTER: Final = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -35,12 +44,18 @@ class _Pending:
     size: int
     is_send: bool
     times_written: int = 0
+    again: asyncio.TimerHandle | None = None
+    """When it is written again over the same stream."""
 
 
 class InFlight:
-    """At most `limit` commands, from the call that makes them to their reply."""
+    """At most `limit` commands, from the call that makes them to their reply.
 
-    def __init__(self, limit: int) -> None:
+    `on_due` is called when one has to be written again.
+    """
+
+    def __init__(self, limit: int, on_due: Callable[[], None] = lambda: None) -> None:
+        self._on_due = on_due
         self._slots = asyncio.Semaphore(limit)
         self._refs = count(1)
         self._next_nonce = 1
@@ -84,6 +99,8 @@ class InFlight:
         """Prepare for a fresh stream: all that is unanswered has to be written (again)."""
         self._next_nonce = max(self._next_nonce, welcome.last_nonce + 1)
         self._max_frame_bytes = welcome.limits.max_frame_bytes or _DEFAULT_MAX_FRAME_BYTES
+        for pending in self._by_ref.values():
+            _forget_timer(pending)
         self._unwritten = deque(self._by_ref.values())
 
     def next_frame(self) -> chat_pb2.ClientFrame | None:
@@ -104,6 +121,11 @@ class InFlight:
         """Hand a reply to whoever waits for it."""
         pending = self._by_ref.get(event.ref)
         if pending is None:
+            return
+        if _is_open(pending, event):
+            delay = retry_after(event.error) or _AGAIN_AFTER
+            loop = asyncio.get_running_loop()
+            pending.again = loop.call_later(delay, self._write_again, pending)
             return
         self._drop(pending)
         if pending.reply.done():
@@ -127,9 +149,27 @@ class InFlight:
             self._next_nonce += 1
         pending.times_written += 1
 
+    def _write_again(self, pending: _Pending) -> None:
+        pending.again = None
+        self._unwritten.appendleft(pending)
+        self._on_due()
+
     def _drop(self, pending: _Pending) -> None:
+        _forget_timer(pending)
         if self._by_ref.pop(pending.command.ref, None) is not None:
             self._slots.release()
+
+
+def _is_open(pending: _Pending, event: events_pb2.Event) -> bool:
+    """Tell whether an earlier copy of a send may still happen, though this one was refused."""
+    written_before = pending.is_send and pending.times_written > 1
+    return written_before and event.HasField("error") and event.error.code in _OF_THE_MOMENT
+
+
+def _forget_timer(pending: _Pending) -> None:
+    if pending.again is not None:
+        pending.again.cancel()
+        pending.again = None
 
 
 def _failure(pending: _Pending, event: events_pb2.Event) -> ChatError | None:

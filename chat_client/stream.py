@@ -58,7 +58,7 @@ class Stream:
             await stream._greet_in_time(hello)
         except Lost as lost:
             await stream.close()
-            lost.stray_hello = stream._unanswered
+            lost.stray_hello = stream._unanswered or _may_have_happened(lost.error)
             raise
         except BaseException:
             await stream.close()
@@ -133,3 +133,8 @@ class Stream:
         if error.code() in _FINAL or isinstance(unavailable, TlsError):
             return unavailable
         return Lost(unavailable, retry_after(error))
+
+
+def _may_have_happened(error: ChatError) -> bool:
+    """Tell whether a Hello may yet be carried out: the server has waited for long enough itself."""
+    return isinstance(error, Refused) and error.code == events_pb2.ERROR_CODE_UNAVAILABLE

@@ -93,6 +93,7 @@ class Accounts:
         """Return the account that a call is made as; raises Unauthenticated."""
         if bearer is None and origin.certified is None:
             raise Unauthenticated("a session token is needed, as authorization: Bearer TOKEN")
+        await self._desk.synced()
         ours = self._doorman.mode != "token" and origin.certified is None
         if ours and bearer is not None and is_session_token(bearer):
             key = digest(bearer)

@@ -27,10 +27,12 @@ from chat_service.core.errors import (
 from chat_service.core.limits import MAX_TEXT_BYTES
 from chat_service.core.lookalike import skeleton
 from chat_service.core.outcome import Applied
+from chat_service.core.signals import Heartbeat
 from chat_service.desk import Desk
 from chat_service.hub.hub import Hub
 from chat_service.loop_lag import LoopLag
 from chat_service.state.port import AccountRow, Archive, BanRow, ConnectionRow, Directory
+from chat_service.watch import NodeStatus, Watch
 
 MAX_ACCOUNTS = 1_000
 """Accounts on one page of a list."""
@@ -47,6 +49,10 @@ class Statistics(NamedTuple):
     accounts: int
     started: int
     loop_lag_p99: float
+    own: Heartbeat
+    nodes: list[NodeStatus]
+    diverged: int
+    agreed: int
 
 
 class Watched(NamedTuple):
@@ -55,6 +61,7 @@ class Watched(NamedTuple):
     hub: Hub
     archive: Archive
     loop_lag: LoopLag
+    watch: Watch
     started: int
 
 
@@ -149,16 +156,20 @@ class Administration:
 
     async def statistics(self) -> Statistics:
         """Return how the server is doing."""
-        hub, archive, loop_lag, started = self._watched
+        hub, archive, loop_lag, watch, started = self._watched
         return Statistics(
             __version__,
             archive.epoch,
             hub.seq,
             len(hub.registry),
-            len(hub.registry.users),
+            len(hub.attendance.online),
             await self._directory.count_accounts(),
             started,
             loop_lag.quantile(0.99),
+            watch.own(),
+            watch.nodes(),
+            watch.diverged,
+            watch.agreed,
         )
 
     async def _submit(self, admin: Caller, body: AdminBody) -> Applied:

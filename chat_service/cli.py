@@ -7,6 +7,7 @@ a value is said in one line that names it and where it came from.
 import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
 
@@ -56,7 +57,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     Exit statuses: 0 after a clean shutdown, 1 if the node could not start, 2 for wrong usage.
     """
     try:
-        sys.exit(cli.main(args, prog_name=PROG, standalone_mode=False))
+        given = sys.argv[1:] if args is None else list(args)
+        sys.exit(cli.main(given, prog_name=PROG, standalone_mode=False, obj=given))
     except click.ClickException as error:
         _give_up(_explain(error), error.exit_code)
     except StartupError as error:
@@ -70,11 +72,21 @@ def serve(config: Config) -> None:
     # What grpc's core would write to stderr by itself is raised or logged as well, in our format.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     # Imported late, so that --help is quick.
-    from chat_service import logs  # noqa: PLC0415
+    from chat_service import logs, workers  # noqa: PLC0415
     from chat_service.node import Node  # noqa: PLC0415
 
     logs.configure(config.log_level, config.log_format)
+    if config.worker:
+        workers.end_with_parent()
     _run(Node(config).run())
+
+
+def supervise(config: Config, arguments: Sequence[str]) -> None:
+    """Serve by several processes until told to stop; raises StartupError."""
+    from chat_service import logs, workers  # noqa: PLC0415
+
+    logs.configure(config.log_level, config.log_format)
+    workers.supervise(config, arguments)
 
 
 def _run(serving: Coroutine[Any, Any, None]) -> None:
@@ -148,20 +160,26 @@ def _setting(
 class _Commands(click.Group):
     """The commands, some of which are in a module that is slow to import."""
 
-    _OPERATORS: Final = ("announce", "drain", "statistics", "user")
+    _ELSEWHERE: Final = {
+        "cert": "chat_service.cert_cli",
+        **dict.fromkeys(("announce", "drain", "statistics", "user"), "chat_service.user_cli"),
+        **dict.fromkeys(
+            ("backup", "check", "export", "import", "restore"), "chat_service.state_cli"
+        ),
+    }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return sorted((*super().list_commands(ctx), *self._OPERATORS))
+        return sorted((*super().list_commands(ctx), *self._ELSEWHERE))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by its name."""
-        if cmd_name not in self._OPERATORS:
+        module = self._ELSEWHERE.get(cmd_name)
+        if module is None:
             return super().get_command(ctx, cmd_name)
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        from chat_service import user_cli  # noqa: PLC0415
-
-        return user_cli.COMMANDS[cmd_name]
+        commands: dict[str, click.Command] = import_module(module).COMMANDS
+        return commands[cmd_name]
 
 
 @click.group(
@@ -195,6 +213,31 @@ class _Commands(click.Group):
     "Where messages are kept. :memory: forgets them at the end.",
     default=f"./{_DEFAULTS.data}",
 )
+@_setting(
+    "nats",
+    values.servers,
+    "URL[,URL…]",
+    "Be one of many nodes that share a log: the NATS servers that keep it, with JetStream.",
+)
+@_setting("nats_creds", values.file, "FILE", "Credentials for NATS, as it gives them to users.")
+@_setting("nats_ca", values.file, "FILE", "Who signs the NATS servers' certificates, PEM.")
+@_setting("nats_cert", values.file, "FILE", "This node's certificate for NATS, PEM.")
+@_setting("nats_key", values.file, "FILE", "The key of that certificate, PEM.")
+@_setting("nats_stream", values.text, "NAME", "The stream that is the log. Made if missing.")
+@_setting(
+    "nats_replicas",
+    values.count,
+    "COPIES",
+    "Copies of the stream when it is made.  [default: 3 in a NATS cluster, else 1]",
+)
+@_setting("node", values.text, "NAME", "What this node is called.")
+@_setting(
+    "workers",
+    values.count,
+    "PROCESSES",
+    "Serve by so many processes on the same ports, each a node: NAME-1, NAME-2 …",
+)
+@click.option("--worker", is_flag=True, hidden=True, allow_from_autoenv=False)
 @_setting(
     "presence_limit",
     values.count,
@@ -318,8 +361,13 @@ def cli(ctx: click.Context, /, **settings: Any) -> None:
     "ready grpc=127.0.0.1:50051 tcp=127.0.0.1:7777 web=127.0.0.1:8080". Logs go to stderr.
     """
     # A command may be what makes the settings hold, as `cert` does, so not all commands check them.
-    if ctx.invoked_subcommand is None:
-        serve(_checked(ctx, settings))
+    if ctx.invoked_subcommand is not None:
+        return
+    config = _checked(ctx, settings)
+    if config.workers > 1:
+        supervise(config, ctx.obj)
+    else:
+        serve(config)
 
 
 def _checked(ctx: click.Context, settings: dict[str, Any]) -> Config:
@@ -327,56 +375,3 @@ def _checked(ctx: click.Context, settings: dict[str, Any]) -> Config:
         return Config(**settings)
     except InvalidSetting as error:
         raise _blame(ctx, error) from None
-
-
-@cli.command("cert")
-@click.option(
-    "--dir",
-    "directory",
-    type=values.Parsed(values.file),
-    metavar="DIR",
-    default="chat-cert",
-    help="Where the files are made.",
-    allow_from_autoenv=False,
-)
-@click.option(
-    "--host",
-    "hosts",
-    metavar="NAME",
-    multiple=True,
-    default=("localhost", "127.0.0.1", "::1"),
-    help="A name or an address that clients know the server by; may be repeated.",
-    allow_from_autoenv=False,
-)
-@click.option(
-    "--days",
-    type=click.IntRange(1, 3650),
-    default=365,
-    help="How long the certificate is good for.",
-    allow_from_autoenv=False,
-)
-@click.option(
-    "--client",
-    metavar="NAME",
-    help="Make a certificate for this user instead, by the authority in DIR.",
-    allow_from_autoenv=False,
-)
-@click.help_option(allow_from_autoenv=False)
-def cert(directory: Path, hosts: Sequence[str], days: int, client: str | None) -> None:
-    """Make certificates to develop and try with.
-
-    An authority of your own, ca.pem, and a certificate of the server that it signs. Nothing is
-    ever overwritten.
-    """
-    from chat_service import certificate  # noqa: PLC0415  (cryptography is slow to import)
-
-    try:
-        if client is None:
-            made = certificate.make_server_pair(directory, hosts, days)
-        else:
-            made = certificate.make_client_pair(directory, client, days)
-    except certificate.NotMade as error:
-        raise click.ClickException(str(error)) from None
-    for path in made:
-        click.echo(f"made {path}")
-    click.echo(certificate.usage(directory, client))

@@ -1,6 +1,8 @@
 """What the operator may choose: frozen, and checked once so that no other part has to doubt it."""
 
+import dataclasses
 import math
+import platform
 import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
@@ -22,6 +24,7 @@ LISTENERS: Final = ("grpc", "tcp", "web")
 
 MIB: Final = 1024 * 1024
 
+_NODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _DAY: Final = 86_400.0
 AGES: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _KEPT: Final = re.compile(r"([0-9]{1,12})([smhdw])?")
@@ -138,13 +141,23 @@ _BOUNDS: Final = {
     "outbox_bytes": _Bounds(MIB, math.inf, "bytes"),
     "presence_limit": _Bounds(0, 2**32 - 1, "members"),  # a uint32 in the contract
     "max_sessions": _Bounds(1, math.inf, "sessions"),
+    "workers": _Bounds(1, 1_024, "processes"),
     "keepalive": _Bounds(0.01, _DAY, "seconds"),
     "shutdown_deadline": _Bounds(0, _DAY, "seconds"),
     "token_lifetime": _Bounds(60, 3_660 * _DAY, "seconds"),
 }
 
+
+def _host_name() -> str:
+    """Return the host's name as far as it can name a node."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", platform.node())[:63].lstrip("._-")
+    return name or "node"
+
+
 _JWT_KEYS: Final = ("jwt_secret", "jwt_public_key", "jwt_jwks")
 _JWT_CLAIMS: Final = ("jwt_issuer", "jwt_audience")
+_NATS_FILES: Final = ("nats_creds", "nats_ca", "nats_cert", "nats_key")
+_STREAM: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +178,36 @@ class Config:
 
     data: Path | None = Path("chat-data")
     """The directory of the database; None keeps everything in memory."""
+
+    node: str = dataclasses.field(default_factory=_host_name)
+    """What people call this node; each of a cluster has a name of its own."""
+
+    nats: tuple[str, ...] | None = None
+    """URLs of the NATS servers whose JetStream is the log of many nodes; None: a log of its own."""
+
+    nats_creds: Path | None = None
+    """A credentials file, as NATS gives it to users."""
+
+    nats_ca: Path | None = None
+    """Who signs the servers' certificates, PEM; None: whom the system trusts."""
+
+    nats_cert: Path | None = None
+    """The certificate by which this node proves itself to NATS, PEM."""
+
+    nats_key: Path | None = None
+    """The key of that certificate, PEM."""
+
+    nats_stream: str = "chat"
+    """The stream that is the log; chats of different names share servers and nothing else."""
+
+    nats_replicas: int | None = None
+    """Copies of the stream when it is made; None: three where there is a cluster, else one."""
+
+    workers: int = 1
+    """Processes that serve on the same ports, each a node of the cluster."""
+
+    worker: bool = False
+    """Whether this is one of several: it shares its ports, and ends with who started it."""
 
     outbox_events: int = 8192
     """Events that may wait for one slow session."""
@@ -247,10 +290,12 @@ class Config:
         self._check_tls()
         self._check_exposure()
         self._check_auth()
+        self._check_nats()
         for field, bounds in _BOUNDS.items():
             _check_bounds(field, getattr(self, field), bounds)
         for field in ("rate_connects", "rate_commands", "rate_bytes", "rate_registrations"):
             _check_rate(field, getattr(self, field))
+        _check_node(self.node)
         _check_keep(self.keep)
         _check_choice("auth", self.auth, AUTHS)
         _check_choice("registration", self.registration, REGISTRATIONS)
@@ -319,6 +364,24 @@ class Config:
             if getattr(self, field) == "":
                 raise InvalidSetting("cannot be empty", field)
 
+    def _check_nats(self) -> None:
+        alone = [field for field in _NATS_FILES if getattr(self, field) is not None]
+        if self.nats is None and alone:
+            raise InvalidSetting("is of use with --nats only", *alone)
+        if (self.nats_cert is None) != (self.nats_key is None):
+            raise InvalidSetting("a certificate and its key go together", "nats_cert", "nats_key")
+        if not _STREAM.fullmatch(self.nats_stream):
+            raise InvalidSetting(
+                f"not up to 32 letters, digits, dashes and underscores: {self.nats_stream!r}",
+                "nats_stream",
+            )
+        if self.nats_replicas is not None and not 1 <= self.nats_replicas <= 5:
+            raise InvalidSetting(
+                f"must be between 1 and 5, not {self.nats_replicas}", "nats_replicas"
+            )
+        if self.workers > 1 and self.nats is None:
+            raise InvalidSetting("several processes share a log by --nats only", "workers")
+
 
 def _check_bounds(field: str, value: float, bounds: _Bounds) -> None:
     low, high, unit = bounds
@@ -331,6 +394,11 @@ def _check_bounds(field: str, value: float, bounds: _Bounds) -> None:
 def _check_rate(field: str, rate: Rate | None) -> None:
     if rate is not None and not (0 < rate.per_second < math.inf and 1 <= rate.burst < math.inf):
         raise InvalidSetting(f"must be above 0 a second and at least 1 at once, not {rate}", field)
+
+
+def _check_node(name: str) -> None:
+    if not _NODE.fullmatch(name):
+        raise InvalidSetting(f"not a name of up to 63 letters, digits, `._-`: {name!r}", "node")
 
 
 def _check_keep(keep: Keep) -> None:

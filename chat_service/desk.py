@@ -15,12 +15,16 @@ MAX_WAITING = 1024
 
 
 class Desk:
-    """Appends entries for unary calls. `now` gives the time in microseconds since 1970."""
+    """Appends entries for unary calls. `now` gives the time in microseconds since 1970.
 
-    def __init__(self, hub: Hub, log: Log, now: Callable[[], int]) -> None:
+    `instance` is what this run of this node is called.
+    """
+
+    def __init__(self, hub: Hub, log: Log, now: Callable[[], int], instance: str = "") -> None:
         self._hub = hub
         self._log = log
         self.now = now
+        self._instance = instance
         self._waiting = 0
 
     async def submit(self, user: str, body: EntryBody) -> Applied:
@@ -38,8 +42,12 @@ class Desk:
             raise applied.reply
         return applied
 
+    async def synced(self) -> None:
+        """Wait until what any node has acknowledged before is known here."""
+        await self._log.synced()
+
     async def _submit(self, user: str, body: EntryBody) -> Applied:
-        asker = secrets.token_hex(8)
+        asker = f"{self._instance}-{secrets.token_hex(8)}"
         async with in_time():
             await self._log.room()
             answer = self._hub.answer_to(asker)

@@ -11,10 +11,11 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from chat_service.core.commands import Entry
 from chat_service.core.errors import Unavailable
 from chat_service.core.outcome import Applied
+from chat_service.core.record import Record
 from chat_service.hub.hub import Hub
 from chat_service.log.port import Log
 from chat_service.logs import get
@@ -43,6 +44,13 @@ that, there is little to be gained by waiting for others.
 """
 
 
+class _Batch(NamedTuple):
+    """What came of a batch, and how many entries of the log it was."""
+
+    applied: list[Applied]
+    entries: int
+
+
 class Follower:
     """Applies a log to a store and tells a hub; `run` is its one task."""
 
@@ -53,16 +61,16 @@ class Follower:
 
     async def run(self) -> None:
         """Follow the log until cancelled; raises what leaves the state unsound."""
-        applying: asyncio.Task[list[Applied]] | None = None
+        applying: asyncio.Task[_Batch] | None = None
         debt = 0.0
         try:
             while True:
                 if applying is None:
                     await self._log.gathered(1)
                     applying = self._apply_next()
-                applied = await applying
+                batch = await applying
                 applying = self._apply_next() if self._log.has_gathered(plenty(debt)) else None
-                debt = await self._deliver(applied)
+                debt = await self._deliver(batch)
                 if applying is None:
                     await self._rest(debt)
         finally:
@@ -71,14 +79,14 @@ class Follower:
                 with contextlib.suppress(asyncio.CancelledError):
                     await applying  # which may have failed before
 
-    async def _deliver(self, applied: Sequence[Applied]) -> float:
+    async def _deliver(self, batch: _Batch) -> float:
         """Fan a batch out; returns the seconds of this thread's time that passed meanwhile.
 
         Most of it goes into writing. What else the loop did between the slices counts as well.
         """
         started = time.thread_time()
-        await self._hub.wake(self._hub.fan_out(applied))
-        self._log.done(len(applied))
+        await self._hub.wake(self._hub.fan_out(batch.applied))
+        self._log.done(batch.entries)
         return time.thread_time() - started
 
     async def _rest(self, debt: float) -> None:
@@ -96,19 +104,20 @@ class Follower:
             return False
         return True
 
-    def _apply_next(self) -> asyncio.Task[list[Applied]]:
+    def _apply_next(self) -> asyncio.Task[_Batch]:
         return asyncio.create_task(self._apply(self._log.take()), name="apply")
 
-    async def _apply(self, batch: Sequence[Entry]) -> list[Applied]:
+    async def _apply(self, records: Sequence[Record]) -> _Batch:
+        entries = sum(len(record.entries) for record in records)
         while True:
             try:
-                return await self._store.apply(batch)
+                return _Batch(await self._store.apply_records(records), entries)
             except Unavailable as refusal:
-                _log.error("cannot commit", entries=len(batch), reason=str(refusal))
+                _log.error("cannot commit", entries=entries, reason=str(refusal))
                 if not self._log.durable:
-                    self._hub.refuse(batch, refusal)
-                    self._log.done(len(batch))
-                    return []
+                    for record in records:
+                        self._hub.refuse(record.entries, refusal)
+                    return _Batch([], entries)
                 await asyncio.sleep(refusal.retry_after or 1.0)
 
 

@@ -28,7 +28,7 @@ class Inquiries:
 
     async def _who(self, identity: int, who: Who) -> Roster:
         to = parse_room(who.to) if who.to else ""
-        users = self._hub.registry.users
+        users = self._hub.attendance.online
         found: list[tuple[str, Role | None]]
         if to in ("", LOBBY):
             names = sorted(name for name in users if name > who.after)[: limits.MAX_ROSTER + 1]

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import random
+import secrets
 import signal
 import time
 from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
+from chat_service import __version__
 from chat_service.accounts import Accounts
 from chat_service.administration import Administration, Watched
 from chat_service.auth.doorman import Doorman
@@ -17,20 +19,20 @@ from chat_service.auth.keys import read_keys
 from chat_service.auth.passwords import Passwords
 from chat_service.config import Config, Endpoint
 from chat_service.core.events import Goodbye, GoodbyeReason
+from chat_service.core.signals import Heartbeat
 from chat_service.desk import Desk
 from chat_service.flood import FloodControl, Rates
 from chat_service.follower import Follower
+from chat_service.foundation import lay
 from chat_service.hub.hub import Hub
 from chat_service.inquiries import Inquiries
 from chat_service.interpreter import tune
-from chat_service.log.embedded import EmbeddedLog
 from chat_service.logs import get
 from chat_service.loop_lag import LoopLag
 from chat_service.reception import Reception
 from chat_service.retention import Retention
 from chat_service.services import Services
 from chat_service.startup import StartupError
-from chat_service.state.store import Store
 from chat_service.tls import Tls, TlsFiles
 from chat_service.transports.accounts import AccountsService
 from chat_service.transports.admin import AdminService
@@ -38,7 +40,8 @@ from chat_service.transports.connect import Calls
 from chat_service.transports.http_connections import HttpConnections
 from chat_service.transports.rpc import RpcTransport
 from chat_service.transports.tcp import TcpTransport
-from chat_service.transports.web import WebTransport
+from chat_service.transports.unary import UnaryService
+from chat_service.watch import Watch
 
 _log = get("node")
 
@@ -64,6 +67,8 @@ class Node:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._instance = secrets.token_hex(8)
+        """What tells this run of the node from every other."""
         self.endpoints: dict[str, Endpoint] = {}
         """Where each transport that is on listens, by its name."""
         self._transports: dict[str, Transport] = {}
@@ -76,7 +81,8 @@ class Node:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
-        await self.start()
+        if not await self._started():
+            return
         tune()
         ready = " ".join(f"{name}={endpoint}" for name, endpoint in self.endpoints.items())
         print(f"ready {ready}", flush=True)  # noqa: T201  (the one line that stdout is for)
@@ -85,19 +91,38 @@ class Node:
         stopping.cancel()
         await self.stop()
 
+    async def _started(self) -> bool:
+        """Start; tells whether it was not told to stop before it had."""
+        starting = asyncio.create_task(self.start(), name="start")
+        stopping = asyncio.create_task(self._stopping.wait(), name="until stopped")
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not starting.done():  # it may wait for a log that is away
+            starting.cancel()
+            await asyncio.wait((starting,))
+        if starting.cancelled():
+            return False
+        starting.result()
+        return True
+
     async def start(self) -> None:
-        """Open the state and listen. Raises StartupError, having given back what it took."""
+        """Open the state, catch up with the log and listen.
+
+        Raises StartupError, having given back what it took.
+        """
         config = self._config
         tls = await asyncio.to_thread(_tls, config)
         verifier = await asyncio.to_thread(_verifier, config)
-        self._store = await asyncio.to_thread(Store.open, config.data)
+        self._foundation = await lay(config, self._instance)
+        self._store = self._foundation.store
         services = self._build(verifier)
-        # Names that were held when the last run ended: their clients have a while to come back.
-        for user, client, session in await self._store.held_names():
-            self.hub.release(session, user, client, hold=True)
+        await self._take_seats()
         self._set_going(tls)
         self._build_transports(services, tls)
         try:
+            await self._caught_up()
+            # Only now, since who is still in the past knows nothing of who lives.
+            self._watch_nodes()
             for name, transport in self._transports.items():
                 self.endpoints[name] = await transport.start()
         except BaseException:
@@ -108,9 +133,18 @@ class Node:
     def _build(self, verifier: TokenVerifier | None) -> Services:
         """Make what every session leans on."""
         config = self._config
-        self._ledger = EmbeddedLog()
-        self.hub = Hub(self._ledger.append, _now, config.presence_limit)
+        log = self._ledger = self._foundation.log
+        self.hub = Hub(log.append, _now, config.presence_limit, self._instance)
+        log.on_refused = self.hub.refuse
         self.hub.seq = self._store.seq
+        self.watch = Watch(
+            self._foundation.signals,
+            self.hub,
+            self._heartbeat,
+            self._store.digest_at,
+            self._foundation.log_works,
+            time.monotonic,
+        )
         self.loop_lag = LoopLag()
         self._passwords = Passwords()
         doorman = Doorman(
@@ -120,13 +154,25 @@ class Node:
             GuessLimiter(time.monotonic),
             verifier,
             registration=config.registration == "open",
+            synced=log.synced,
         )
         inquiries = Inquiries(self.hub, self._store)
         flood = _flood_control(config)
-        return Services(self.hub, self._ledger, self._store, inquiries, flood, doorman, _now)
+        return Services(
+            self.hub, log, self._store, inquiries, flood, doorman, _now, self._instance
+        )
+
+    async def _take_seats(self) -> None:
+        """Begin with the names that are held: those of the last run, or of all nodes."""
+        if self._config.nats is not None:  # whose others let go of what a dead one held
+            self.hub.attendance.load(await self._store.seats())
+            return
+        for user, client, session in await self._store.held_names():
+            self.hub.release(session, user, client, hold=True)  # their clients may come back
 
     def _set_going(self, tls: Tls | None) -> None:
         """Start the tasks that last as long as the node."""
+        self._foundation.begin()
         follower = Follower(self._ledger, self._store, self.hub)
         self._following = asyncio.create_task(follower.run(), name="follower")
         retention = Retention(self._config.keep, self._ledger, self._store, _now)
@@ -134,6 +180,12 @@ class Node:
         self._watching = [asyncio.create_task(self.loop_lag.run(), name="loop lag")]
         if tls is not None:
             self._watching.append(asyncio.create_task(tls.run(), name="certificate"))
+
+    def _watch_nodes(self) -> None:
+        """Start what needs to know which nodes live."""
+        self._watching.append(asyncio.create_task(self.watch.run(), name="watch"))
+        keeping = self._foundation.keep_snapshots(lambda: self.watch.leads)
+        self._watching.append(asyncio.create_task(keeping, name="snapshots"))
 
     def _build_transports(self, services: Services, tls: Tls | None) -> None:
         """Make the ways in that are on; none of them listens yet."""
@@ -145,34 +197,48 @@ class Node:
             max_sessions=config.max_sessions,
         )
         unary = self._unary_services(services, tls)
+        keepalive, shared = config.keepalive, config.worker
         if config.grpc is not None:
             self._transports["grpc"] = RpcTransport(
-                reception, config.grpc, config.keepalive, tls, unary
+                reception, config.grpc, keepalive, tls, unary, shared=shared
             )
         if config.tcp is not None:
-            self._transports["tcp"] = TcpTransport(reception, config.tcp, config.keepalive, tls)
+            self._transports["tcp"] = TcpTransport(
+                reception, config.tcp, keepalive, tls, shared=shared
+            )
         if config.web is not None:
             self._transports["web"] = WebTransport(
                 reception,
                 config.web,
-                config.keepalive,
+                keepalive,
                 Calls(unary[0], services.flood),
                 _http_connections(config),
                 tls,
                 config.web_origin,
+                shared=shared,
             )
 
     def _unary_services(
         self, services: Services, tls: Tls | None
     ) -> tuple[AccountsService, AdminService]:
         doorman, flood = services.doorman, services.flood
-        desk = Desk(self.hub, self._ledger, _now)
+        desk = Desk(self.hub, self._ledger, _now, self._instance)
         accounts = Accounts(desk, self._store, doorman, flood, self._config.token_lifetime)
-        watched = Watched(self.hub, self._store, self.loop_lag, _now())
+        watched = Watched(self.hub, self._store, self.loop_lag, self.watch, _now())
         admin = Administration(
             accounts, desk, self._store, self._passwords, watched, self._stopping.set
         )
         return AccountsService(accounts, flood, tls), AdminService(admin, flood, tls)
+
+    async def _caught_up(self) -> None:
+        """Wait until what is in the log is applied; raises StartupError if that fails."""
+        catching_up = asyncio.create_task(self._foundation.caught_up(), name="catch up")
+        try:
+            await asyncio.wait((catching_up, self._following), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            catching_up.cancel()
+        if self._following.done():
+            await self.stop()  # which raises why
 
     async def stop(self) -> None:
         """Shut down gracefully within the deadline; raises StartupError if a task had failed.
@@ -195,17 +261,25 @@ class Node:
             *(transport.stop(max(0.0, deadline - loop.time() - 0.5)) for transport in transports)
         )
         await self._unless_forced(stopping)
+        if self._config.nats is not None:  # else other nodes wait for those who have left
+            await self._until_committed(deadline)
         self.hub.close()
         tasks = (self._following, self._trimming, *self._watching)
         for task in tasks:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         self._passwords.close()
-        await self._store.close()
+        await self._foundation.close()
         _log.info("stopped", seq=self._store.seq, **self._loop_lags())
         for result in results:
             if isinstance(result, Exception):
                 raise StartupError(f"cannot go on: {result}") from result
+
+    def _heartbeat(self) -> Heartbeat:
+        position = self._store.position
+        digest = self._store.digest_at(position) or b""
+        sessions = len(self.hub.registry)
+        return Heartbeat(self._instance, self._config.node, __version__, position, digest, sessions)
 
     async def _until_committed(self, deadline: float) -> None:
         """Let everything that was accepted be applied and fanned out."""

@@ -13,7 +13,11 @@ from chat_service.state.port import Archive
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of a node that its sessions share. `now` gives microseconds since 1970."""
+    """The parts of a node that its sessions share.
+
+    `now` gives microseconds since 1970, `instance` is what this run of this node is called, with
+    which its sessions' ids begin.
+    """
 
     hub: Hub
     log: Log
@@ -22,3 +26,4 @@ class Services:
     flood: FloodControl
     doorman: Doorman
     now: Callable[[], int]
+    instance: str = ""

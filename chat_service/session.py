@@ -118,7 +118,9 @@ class Session:
         # The unbroken run of nonces that came over this connection last.
         self._first_nonce = self._last_nonce = 0
         self._catching_up: asyncio.Task[None] | None = None
-        self._member = Subscriber(secrets.token_hex(8), self, codec, outbox)
+        self._member = Subscriber(
+            f"{services.instance}-{secrets.token_hex(8)}", self, codec, outbox
+        )
         hub = services.hub
         self._in_flight = InFlight(self.id, services.log, services.now, lambda: hub.draining)
         self._deadlines = Deadlines()

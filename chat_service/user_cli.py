@@ -204,12 +204,18 @@ def drain(place: Place) -> None:
 @at_running
 def statistics(place: Place, *, as_json: bool) -> None:
     """Tell how a running server is doing."""
-    told = place.ask_running(lambda it: it.statistics())
+    told = dict(place.ask_running(lambda it: it.statistics()))
     if as_json:
         _show((), [told], as_json=True)
-    else:
-        _show(("what", "value"), [{"what": k, "value": v} for k, v in told.items()], as_json=False)
+        return
+    nodes = told.pop("nodes")
+    _show(("what", "value"), [{"what": k, "value": v} for k, v in told.items()], as_json=False)
+    if len(nodes) > 1:
+        click.echo()
+        _show(_NODE, nodes, as_json=False)
 
+
+_NODE: Final = ("name", "version", "position", "connections", "live", "diverged")
 
 COMMANDS: Final = {it.name: it for it in (announce, drain, statistics, user)}
 

@@ -19,6 +19,7 @@ _RATE: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?):([0-9]{1,12})")
 _ORIGIN: Final = re.compile(
     r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?"
 )
+_SERVER: Final = re.compile(r"(?:(?:nats|tls)://)?(?:[^\s/@]+@)?[^\s/@]+")
 _UNITS: Final = {"": 1, "b": 1, "kib": 1024, "mib": MIB, "gib": 1024 * MIB}
 
 
@@ -58,6 +59,15 @@ def origins(text: str) -> tuple[str, ...]:
         if not _ORIGIN.fullmatch(it):
             raise ValueError(f"not an origin such as https://chat.example: {it!r}")
     return found
+
+
+def servers(text: str) -> tuple[str, ...]:
+    """Read the URLs of NATS servers, apart by commas: `nats://HOST:PORT`, `tls://…` or `HOST`."""
+    urls = tuple(url.strip() for url in text.split(","))
+    for url in urls:
+        if _SERVER.fullmatch(url) is None:
+            raise ValueError("not URLs of NATS servers such as nats://127.0.0.1:4222")
+    return urls
 
 
 def directory(text: str) -> Path | None:

@@ -16,6 +16,7 @@ from chat.v1 import chat_pb2_grpc
 from chat_service.config import Config, Endpoint
 from chat_service.node import Node
 from tests.accounts import call  # noqa: F401  (a fixture)
+from tests.cluster.servers import nats_cluster, nats_server, start_nats, stream  # noqa: F401
 from tests.processes import server_process  # noqa: F401  (a fixture)
 
 ANY_PORT = Endpoint("127.0.0.1", 0)

@@ -106,6 +106,8 @@ def test_without_arguments_the_defaults_are_served(parse: Any) -> None:
         (["--outbox-bytes", "3 mib"], "outbox_bytes", 3 * MIB),
         (["--outbox-bytes", "1GiB"], "outbox_bytes", 1024 * MIB),
         (["--max-sessions", "1"], "max_sessions", 1),
+        (["--node", "n1"], "node", "n1"),
+        (["--workers", "1"], "workers", 1),
         (["--keepalive", "0.5"], "keepalive", 0.5),
         (["--insecure"], "insecure", True),
         (["--tls-cert", "a.pem", "--tls-key", "a.key"], "tls_key", Path("a.key")),

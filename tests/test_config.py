@@ -79,6 +79,7 @@ def test_a_config_cannot_be_changed() -> None:
         ("outbox_bytes", MIB),
         ("presence_limit", 0),
         ("max_sessions", 1),
+        ("workers", 1),
         ("keepalive", 0.01),
         ("shutdown_deadline", 0.0),
         ("token_lifetime", 60.0),
@@ -91,6 +92,34 @@ def test_a_number_has_a_least_value(field: str, least: float) -> None:
     with pytest.raises(InvalidSetting, match=f"^{field}: must be ") as refused:
         Config(**fields)
     assert refused.value.fields == (field,)
+
+
+@pytest.mark.parametrize("name", ["n1", "chat-0.chat.svc", "a_b", "x" * 63])
+def test_a_node_may_be_called_as_hosts_are(name: str) -> None:
+    assert Config(node=name).node == name
+
+
+@pytest.mark.parametrize("name", ["", "-n", "a b", "a/b", "n\n", "x" * 64])
+def test_a_node_s_name_is_short_and_plain(name: str) -> None:
+    with pytest.raises(InvalidSetting, match=r"^node: not a name of up to 63 letters"):
+        Config(node=name)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"), [("web-1.example", "web-1.example"), ("my host", "my-host"), ("", "node")]
+)
+def test_a_node_is_called_like_its_host(
+    host: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.node", lambda: host)
+    assert Config().node == name
+
+
+def test_several_workers_take_a_log_that_they_share() -> None:
+    with pytest.raises(InvalidSetting, match="--nats") as refused:
+        Config(workers=2)
+    assert refused.value.fields == ("workers",)
+    assert Config(workers=2, nats=("nats://127.0.0.1",)).workers == 2
 
 
 @pytest.mark.parametrize("field", ["keepalive", "shutdown_deadline"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chat_service.core.commands import Entry, Send
 from chat_service.core.events import Ack
 from chat_service.core.outcome import Applied
+from chat_service.core.record import Record
 from chat_service.follower import Follower, plenty, rests
 from chat_service.hub.hub import Hub
 from chat_service.log.embedded import EmbeddedLog
@@ -63,10 +64,11 @@ class Commits:
         self.batches: list[int] = []
         self.let_go = asyncio.Event()
 
-    async def apply(self, batch: Sequence[Entry]) -> list[Applied]:
-        self.batches.append(len(batch))
+    async def apply_records(self, records: Sequence[Record]) -> list[Applied]:
+        entries = [entry for record in records for entry in record.entries]
+        self.batches.append(len(entries))
         await self.let_go.wait()
-        return [Applied(entry, Ack()) for entry in batch]
+        return [Applied(entry, Ack()) for entry in entries]
 
 
 House = tuple[EmbeddedLog, Commits, Readers]

@@ -120,7 +120,7 @@ def test_nothing_is_imported_from_the_checkout(installed: Path) -> None:
 
 
 def test_the_generated_code_is_what_the_contract_generates(tmp_path: Path) -> None:
-    files = [str(path) for path in sorted(PROTO.glob("chat/v1/*.proto"))]
+    files = [str(path) for path in sorted(PROTO.glob("chat/**/*.proto"))]
     protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTO}"]
     plain = [f"--python_out={tmp_path}", f"--pyi_out={tmp_path}"]
     subprocess.run([*protoc, *plain, *files], check=True)

@@ -19,12 +19,18 @@ CONTRACT: Final = "chat.v1"
 ALLOWED: Final = {
     "chat_service": "",
     "chat_service.__main__": "chat_service.cli",
-    "chat_service.cli": "chat_service chat_service.certificate chat_service.config"
-    " chat_service.logs chat_service.node chat_service.settings_file chat_service.startup"
-    " chat_service.user_cli chat_service.values click uvloop",
+    "chat_service.cli": "chat_service chat_service.config chat_service.logs chat_service.node"
+    " chat_service.settings_file chat_service.startup chat_service.values chat_service.workers"
+    " click uvloop",
+    "chat_service.workers": "chat_service.config chat_service.logs chat_service.startup",
+    "chat_service.cert_cli": "chat_service.certificate chat_service.values click",
     "chat_service.user_cli": "chat_service.console chat_service.values chat_service.logs click",
+    "chat_service.state_cli": "chat_service.console chat_service.values chat_service.logs"
+    " chat_service.nats_connection chat_service.startup click",
     "chat_service.console": "chat_service.auth chat_service.logs chat_service.startup"
     " chat_service.state chat_service.values chat_service.wire.protobuf chat.v1 click google grpc",
+    "chat_service.console.moving": "chat_service.console chat_service.log"
+    " chat_service.nats_connection chat_service.state.inspection nats",
     "chat_service.config": "",
     "chat_service.values": "chat_service.config click",
     "chat_service.settings_file": "click",
@@ -39,6 +45,15 @@ ALLOWED: Final = {
     "chat_service.loop_lag": "chat_service.logs",
     "chat_service.interpreter": "",
     "chat_service.node": "chat_service",
+    "chat_service.foundation": "chat_service chat_service.bootstrap chat_service.config"
+    " chat_service.log chat_service.nats_connection chat_service.replay chat_service.signals"
+    " chat_service.snapshot_keeper chat_service.startup chat_service.state nats",
+    "chat_service.bootstrap": "chat_service.log chat_service.logs chat_service.startup"
+    " chat_service.state",
+    "chat_service.snapshot_keeper": "chat_service.log.snapshots chat_service.logs"
+    " chat_service.startup chat_service.state",
+    "chat_service.nats_connection": "chat_service.logs chat_service.startup nats",
+    "chat_service.replay": "chat_service.log.port chat_service.logs",
     "chat_service.reception": "chat_service.auth.doorman chat_service.flood chat_service.hub"
     " chat_service.services chat_service.session chat_service.wire.port chat_service.logs",
     "chat_service.session": "chat_service.auth chat_service.catch_up chat_service.deadlines"
@@ -54,32 +69,41 @@ ALLOWED: Final = {
     "chat_service.accounts": "chat_service.auth chat_service.desk chat_service.flood"
     " chat_service.state.port",
     "chat_service.administration": "chat_service chat_service.accounts chat_service.auth"
-    " chat_service.desk chat_service.hub chat_service.loop_lag chat_service.state.port",
+    " chat_service.desk chat_service.hub chat_service.loop_lag chat_service.state.port"
+    " chat_service.watch",
     "chat_service.catch_up": "chat_service.hub chat_service.log.port chat_service.state.port"
     " chat_service.wire.port chat_service.logs",
     "chat_service.follower": "chat_service.hub chat_service.log.port chat_service.state.store"
     " chat_service.logs",
     "chat_service.retention": "chat_service.config chat_service.log.port chat_service.state.store"
     " chat_service.logs",
+    "chat_service.peers": "",
+    "chat_service.watch": "chat_service.hub chat_service.peers chat_service.signals.port"
+    " chat_service.logs",
     "chat_service.flood": "chat_service.config chat_service.logs",
     "chat_service.transports": "chat_service.accounts chat_service.administration"
     " chat_service.auth.doorman chat_service.config chat_service.flood chat_service.logs"
     " chat_service.reception chat_service.session chat_service.startup chat_service.state.port"
-    " chat_service.tls chat_service.wire aiohttp chat.v1 google grpc grpc_health grpc_reflection"
+    " chat_service.tls chat_service.watch chat_service.wire aiohttp chat.v1 google grpc"
+    " grpc_health grpc_reflection"
     " grpc_status",
     "chat_service.hub": "chat_service.wire chat_service.logs",
     "chat_service.state": "chat_service.wire chat_service.startup apsw",
-    "chat_service.log": "chat_service.logs",
-    "chat_service.wire": "chat.v1 google",
+    "chat_service.log": "chat_service.logs chat_service.nats_connection chat_service.startup"
+    " chat_service.wire nats",
+    "chat_service.signals": "chat_service.wire.signal chat_service.logs nats",
+    "chat_service.wire": "chat.cluster.v1 chat.v1 google",
     "chat_service.core": "confusable_homoglyphs precis_i18n",
     "chat_client": "chat.v1 click google grpc grpc_status keyring platformdirs precis_i18n"
     " prompt_toolkit structlog",
 }
 WITHOUT_CORE: Final = {
-    "chat_service", "chat_service.deadlines", "chat_service.file_stamp",
-    "chat_service.interpreter", "chat_service.logs",
-    "chat_service.loop_lag", "chat_service.settings_file", "chat_service.startup",
-    "chat_service.tls", "chat_client",
+    "chat_service", "chat_service.bootstrap", "chat_service.console.moving",
+    "chat_service.deadlines", "chat_service.file_stamp", "chat_service.foundation",
+    "chat_service.interpreter", "chat_service.logs", "chat_service.loop_lag",
+    "chat_service.nats_connection", "chat_service.replay", "chat_service.settings_file",
+    "chat_service.snapshot_keeper", "chat_service.startup", "chat_service.state_cli",
+    "chat_service.tls", "chat_service.workers", "chat_client",
 }  # fmt: skip
 ANYTHING_BELOW: Final = {"chat_service.node"}
 
@@ -210,16 +234,18 @@ def test_the_core_knows_no_io_no_clock_and_no_chance() -> None:
     assert not [(m, t) for m, t in arrows_out_of(CORE) if t.partition(".")[0] in IMPURE]
 
 
-def test_only_the_node_names_a_concrete_log_or_transport() -> None:
-    concrete = {
-        m
-        for m in MODULES
-        if (within(m, "chat_service.log") or within(m, "chat_service.transports"))
-        and m not in ("chat_service.log", "chat_service.log.port", "chat_service.transports")
-    }
-    assert {"chat_service.log.embedded", "chat_service.transports.rpc"} <= concrete
+ADAPTERS: Final = ("embedded", "nats", "rpc")
+
+
+def test_only_the_node_and_what_it_stands_on_name_a_concrete_log_bus_or_transport() -> None:
+    adapted = ("chat_service.log", "chat_service.signals", "chat_service.transports")
+    ports = {*adapted, "chat_service.log.port", "chat_service.signals.port"}
+    concrete = {m for m in MODULES if m not in ports and any(within(m, it) for it in adapted)}
+    assert {f"{it}.{adapter}" for it, adapter in zip(adapted, ADAPTERS, strict=True)} <= concrete
     importers = {m for m in MODULES if ARROWS[m] & concrete and part(m) not in map(part, concrete)}
-    assert importers == {"chat_service.node"}
+    # Snapshots have no port: they are for those alone that care for a log of many nodes.
+    for_many = {f"chat_service.{it}" for it in ("bootstrap", "console.moving", "snapshot_keeper")}
+    assert importers - for_many == {"chat_service.foundation", "chat_service.node"}
 
 
 def test_client_and_server_share_the_contract_alone() -> None:

@@ -8,6 +8,7 @@ is decided when the entry is applied, in its order.
 import asyncio
 import hashlib
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final, Literal, NamedTuple, Self
 
 from chat_service.auth.guessing import GuessLimiter
@@ -79,8 +80,15 @@ class Identified(NamedTuple):
     expires: float | None = None
 
 
+async def _at_once() -> None:
+    """Wait for nothing: there is one node, which knows what it has acknowledged."""
+
+
 class Doorman:
-    """Checks credentials, by the way in that the operator has chosen."""
+    """Checks credentials, by the way in that the operator has chosen.
+
+    `synced` waits until the directory knows what any node has acknowledged so far.
+    """
 
     def __init__(
         self,
@@ -91,6 +99,7 @@ class Doorman:
         verifier: TokenVerifier | None = None,
         *,
         registration: bool = True,
+        synced: Callable[[], Awaitable[None]] = _at_once,
     ) -> None:
         self.mode = mode
         self._registration = registration
@@ -98,6 +107,7 @@ class Doorman:
         self._directory = directory
         self._guesses = guesses
         self._verifier = verifier
+        self._synced = synced
 
     def check_registration(self) -> None:
         """Raise PermissionDenied where nobody makes an account for himself."""
@@ -144,6 +154,7 @@ class Doorman:
         attempt = self._guesses.admit(name, origin.address, origin.client)
         try:
             await asyncio.sleep(attempt.wait)
+            await self._synced()
             known = await self._directory.credentials(name)
             hashed = known.hash if known is not None else None
             right = await self.passwords.verify(hashed, password, origin.address)
@@ -165,6 +176,7 @@ class Doorman:
             return await self._by_signature(user, token)
         if self.mode == "token":
             raise Unauthenticated("a signed token is needed")
+        await self._synced()
         proof = ByToken(digest(token))
         name = parse_name(user) if user else await self._directory.bearer(proof.digest)
         ends = await self._directory.expiry(proof.digest)

@@ -185,5 +185,11 @@ SUPERSEDED = Goodbye(GoodbyeReason.SUPERSEDED, "you have connected from elsewher
 FAILED = Goodbye(
     GoodbyeReason.INTERNAL, "the server made a mistake", reconnect=True, retry_after=1.0
 )
+CUT_OFF = Goodbye(
+    GoodbyeReason.SHUTDOWN,
+    "this server was out of touch with the others; connect again",
+    reconnect=True,
+    retry_after=1.0,
+)
 NAME_PASSED = Goodbye(GoodbyeReason.SUPERSEDED, "your name has passed to another client")
 REVOKED = Goodbye(GoodbyeReason.REVOKED, "your sign-in is no longer good; sign in again")

@@ -36,6 +36,17 @@ class Entered(NamedTuple):
     """Whether the name is an account's, not a guest's."""
 
 
+class Seat(NamedTuple):
+    """A session that has a name; `lost`: it is gone, and its client is expected back."""
+
+    session: str
+    user: str
+    identity: int
+    client: bytes
+    rooms: tuple[str, ...]
+    lost: bool
+
+
 class Ending(NamedTuple):
     """A session has lost its right to be here."""
 

@@ -4,21 +4,24 @@ import asyncio
 from collections.abc import Callable, Hashable, Sequence
 
 from chat_service.core.address import LOBBY
-from chat_service.core.commands import Entry, Exit
+from chat_service.core.commands import Entry, Exit, Send
 from chat_service.core.errors import Unavailable
 from chat_service.core.events import (
+    CUT_OFF,
     FAILED,
     NAME_PASSED,
     SLOW,
     SUPERSEDED,
     Event,
+    Goodbye,
     Joined,
     Left,
     Message,
     Presence,
 )
 from chat_service.core.limits import NAME_HOLD, PRESENCE_GRACE
-from chat_service.core.outcome import Applied, Durable, Ending, Entered
+from chat_service.core.outcome import Applied, Durable, Entered
+from chat_service.hub.attendance import Attendance, node_of
 from chat_service.hub.fan_out import FanOut
 from chat_service.hub.presence import PresenceBook
 from chat_service.hub.registry import Registry, Subscriber
@@ -39,11 +42,16 @@ _EXIT_AGAIN_AFTER = 1.0
 class Hub:
     """Tells the sessions of this node what has happened, and the log who has gone.
 
-    `append` hands an entry to the log and `now` gives the time in microseconds since 1970.
+    `append` hands an entry to the log, `now` gives the time in microseconds since 1970, and
+    `instance` is what the ids of this node's sessions begin with.
     """
 
     def __init__(
-        self, append: Callable[[Entry], None], now: Callable[[], int], presence_limit: int
+        self,
+        append: Callable[[Entry], None],
+        now: Callable[[], int],
+        presence_limit: int,
+        instance: str = "",
     ) -> None:
         self.registry = Registry()
         self.presence_limit = presence_limit
@@ -53,8 +61,11 @@ class Hub:
         """Whether the server is shutting down: nothing new is let in or executed."""
         self._append = append
         self._now = now
+        self._instance = instance
         self._rooms: dict[str, set[Subscriber]] = {}
         self._presence = PresenceBook(PRESENCE_GRACE, self._tell_presence_soon)
+        self.attendance = Attendance(self._presence)
+        """Who is connected to any node."""
         self._telling: asyncio.TimerHandle | None = None
         self._exits: set[asyncio.TimerHandle] = set()
         self._asked: dict[str, asyncio.Future[Applied]] = {}
@@ -67,14 +78,7 @@ class Hub:
         self.registry.open(subscriber)
 
     def register(self, subscriber: Subscriber, entered: Entered, entry: Entry) -> None:
-        """Put a session into the map, its name being its own from here on.
-
-        An older session of the same client is superseded; other clients of the user stay.
-        """
-        for older in list(self.registry.of_user(entry.user)):
-            if older.client == entry.client or older.identity != entered.identity:
-                older.owner.end(SUPERSEDED if older.client == entry.client else NAME_PASSED)
-                self._forget(older)
+        """Put a session into the map, its name being its own from here on."""
         subscriber.user = entry.user
         subscriber.identity = entered.identity
         subscriber.client = entry.client
@@ -82,17 +86,13 @@ class Hub:
         self.registry.add(subscriber)
         for room in subscriber.rooms:
             self._rooms.setdefault(room, set()).add(subscriber)
-        self._presence.arrived(subscriber.user, subscriber.rooms)
 
     def leave(self, subscriber: Subscriber, *, hold: bool) -> None:
         """Forget a session and let go of its name; with `hold`, only after a while."""
         registered = subscriber in self.registry.of_user(subscriber.user)
         self._forget(subscriber)
-        if not registered:
-            return
-        if not self.registry.of_user(subscriber.user):
-            self._presence.departed(subscriber.user, subscriber.rooms, lost=hold)
-        self.release(subscriber.id, subscriber.user, subscriber.client, hold=hold)
+        if registered:
+            self.release(subscriber.id, subscriber.user, subscriber.client, hold=hold)
 
     def release(self, session: str, user: str, client: bytes, *, hold: bool) -> None:
         """Tell the log that a session has no more use for its name; with `hold`, after a while."""
@@ -124,26 +124,24 @@ class Hub:
         answers: dict[Subscriber, list[Applied]] = {}
         answered: set[Subscriber] = set()
         for applied in batch:
-            author = self.registry.get(applied.entry.session)
-            for event in applied.events:
-                self.seq = event.seq
-                fan_out.add(event, author)
-                if not isinstance(event.body, Message):
-                    self._follow(fan_out, event)
+            moves = not isinstance(
+                applied.entry.body, Send
+            )  # most of all is said, and moves nobody
+            if moves:
+                self.attendance.follow(applied)
+            author = self._author(applied.entry)
+            self._gather(fan_out, applied, author)
             if author is not None:
                 answers.setdefault(author, []).append(applied)
             elif self._asked:
                 self._answer_asker(applied)
-            if isinstance(applied.reply, Entered):
-                # At once, since what follows may concern the one who has come, and in this order,
-                # since the older session of a client, which ends here, is owed its answers.
-                self._let_in(fan_out, applied.entry, applied.reply, author)
+            if moves and _moves_sessions(applied):
+                # At once, since what follows may concern the one who has come, and behind the
+                # answers, since those who end here are owed theirs.
                 answered.update(answers)
+                self._let_in(fan_out, applied, author)
                 _answer(answers)
-            if applied.endings:
-                answered.update(answers)
-                _answer(answers)  # those who end are owed theirs
-                self._dismiss(applied.endings)
+                self._send_away(applied)
         answered.update(answers)
         _answer(answers)
         for slow in fan_out.deliver():
@@ -185,7 +183,7 @@ class Hub:
         for presence, rooms in self._presence.due():
             changed.add(presence.user)
             for room in rooms:
-                if 0 < len(self._rooms.get(room, ())) <= self.presence_limit:
+                if room in self._rooms and self.attendance.crowd(room) <= self.presence_limit:
                     by_room.setdefault(room, []).append(presence)
         if LOBBY in by_room:  # where everyone is, and so every change
             by_room = {LOBBY: by_room[LOBBY]}
@@ -221,25 +219,56 @@ class Hub:
                 subscriber.codec.moved(event.body)
                 self._drop_from_room(subscriber, event.body.room)
 
-    def _let_in(
-        self, fan_out: FanOut, entry: Entry, entered: Entered, author: Subscriber | None
-    ) -> None:
+    def _author(self, entry: Entry) -> Subscriber | None:
+        """Return the session that waits for what comes of an entry, if it is one of ours."""
+        return None if isinstance(entry.body, Exit) else self.registry.get(entry.session)
+
+    def _gather(self, fan_out: FanOut, applied: Applied, author: Subscriber | None) -> None:
+        """Take the events of an entry to those who are to see them."""
+        for event in applied.events:
+            self.seq = event.seq
+            fan_out.add(event, author)
+            if not isinstance(event.body, Message):
+                self._follow(fan_out, event)
+
+    def _let_in(self, fan_out: FanOut, applied: Applied, author: Subscriber | None) -> None:
         """Let a session see only what follows; if it has gone meanwhile, let go of its name."""
+        entry, entered = applied.entry, applied.reply
+        if not isinstance(entered, Entered):
+            return
         if author is not None:
             fan_out.entered(author, entered.seq)
-        else:  # nobody else would ever let go of the name
+        elif node_of(entry.session) == self._instance:  # nobody else would ever let go of the name
             self.release(entry.session, entry.user, entry.client, hold=False)
 
-    def _dismiss(self, endings: Sequence[Ending]) -> None:
-        """End those of the sessions that are here; the state has let go of their names already."""
-        for session, goodbye in endings:
-            subscriber = self.registry.get(session)
-            if subscriber is None:
+    def _send_away(self, applied: Applied) -> None:
+        """End the sessions here that an entry ends; the state has let go of their names already."""
+        if isinstance(applied.reply, Entered):
+            self._supersede(applied.entry, applied.reply)
+        for session, goodbye in applied.endings:
+            self._dismiss(session, goodbye)
+        if isinstance(applied.entry.body, Exit):
+            # Who leaves is forgotten before that is appended: others have taken us for dead.
+            self._dismiss(applied.entry.session, CUT_OFF)
+
+    def _supersede(self, entry: Entry, entered: Entered) -> None:
+        """End the older sessions of a client that has come again, to whichever node.
+
+        Other clients of the user stay, unless the name is another's now.
+        """
+        for older in list(self.registry.of_user(entry.user)):
+            if older.id == entry.session:
                 continue
+            if older.client == entry.client:
+                self._dismiss(older.id, SUPERSEDED)
+            elif older.identity != entered.identity:
+                self._dismiss(older.id, NAME_PASSED)
+
+    def _dismiss(self, session: str, goodbye: Goodbye) -> None:
+        subscriber = self.registry.get(session)
+        if subscriber is not None:
             subscriber.owner.end(goodbye)
             self._forget(subscriber)
-            if subscriber.user and not self.registry.of_user(subscriber.user):
-                self._presence.departed(subscriber.user, subscriber.rooms, lost=False)
 
     def _answer_asker(self, applied: Applied) -> None:
         answer = self._asked.get(applied.entry.session)
@@ -274,6 +303,12 @@ class Hub:
     def _tell_presence_now(self) -> None:
         self._telling = None
         self.tell_presence()
+
+
+def _moves_sessions(applied: Applied) -> bool:
+    """Tell whether an entry lets a session in or ends some."""
+    entered = isinstance(applied.reply, Entered)
+    return entered or bool(applied.endings) or isinstance(applied.entry.body, Exit)
 
 
 def _answer(answers: dict[Subscriber, list[Applied]]) -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chat_service.core.commands import Entry, Send
+from chat_service.core.errors import Unavailable
+from chat_service.core.record import Record, unplaced
 from chat_service.core.text import utf8_size
 
 MAX_PENDING = 8_192
@@ -21,6 +23,8 @@ class EmbeddedLog:
     """A log for one node."""
 
     durable = False
+    on_refused: Callable[[Sequence[Entry], Unavailable], None]
+    """Never called: what is appended is ordered at once."""
 
     def __init__(self) -> None:
         self._pending: deque[Entry] = deque()
@@ -60,7 +64,7 @@ class EmbeddedLog:
             self._arrived.clear()
             await self._arrived.wait()
 
-    def take(self) -> Sequence[Entry]:
+    def take(self) -> Sequence[Record]:
         """Return what has gathered, as one batch up to the largest size."""
         batch: list[Entry] = []
         room = MAX_BATCH_BYTES
@@ -73,7 +77,7 @@ class EmbeddedLog:
         self._pending_bytes -= MAX_BATCH_BYTES - room
         self._taken += len(batch)
         self._moved.set()
-        return batch
+        return (unplaced(batch),) if batch else ()
 
     def done(self, count: int) -> None:
         """Say that so many of the entries taken are done with."""
@@ -84,6 +88,9 @@ class EmbeddedLog:
         """Wait until everything appended so far is done with."""
         while self._pending or self._taken:
             await self._next_move()
+
+    async def synced(self) -> None:
+        """Return at once: what was acknowledged was applied here."""
 
     async def _next_move(self) -> None:
         self._moved.clear()

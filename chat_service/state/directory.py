@@ -4,7 +4,9 @@ from typing import Any
 
 import apsw
 
+from chat_service.core.address import LOBBY
 from chat_service.core.moderation import SanctionKind
+from chat_service.core.outcome import Seat
 from chat_service.state.facts import SERVER
 from chat_service.state.port import AccountRow, BanRow, ConnectionRow, Credentials, SignInRow
 
@@ -64,6 +66,29 @@ def connections(db: apsw.Connection, user: str) -> list[ConnectionRow]:
     return [
         ConnectionRow(session, name, address, entered, bool(lost))
         for session, name, address, entered, lost in rows
+    ]
+
+
+def seats(db: apsw.Connection) -> list[Seat]:
+    """Return the sessions that have names, with the rooms that their users are in."""
+    rooms: dict[int, list[str]] = {}
+    stays: list[Any]
+    rows: list[Any]
+    with db:  # one snapshot
+        stays = db.execute(
+            "SELECT DISTINCT m.identity, t.name FROM seats s JOIN names n ON n.name = s.name"
+            " JOIN memberships m ON m.identity = n.identity AND m.until IS NULL"
+            " JOIN topics t ON t.id = m.topic ORDER BY t.name"
+        ).fetchall()
+        rows = db.execute(
+            "SELECT s.session, s.name, n.identity, s.client, s.lost FROM seats s"
+            " JOIN names n ON n.name = s.name ORDER BY s.name, s.session"
+        ).fetchall()
+    for identity, room in stays:
+        rooms.setdefault(identity, []).append(room)
+    return [
+        Seat(session, name, identity, client, (LOBBY, *rooms.get(identity, ())), bool(lost))
+        for session, name, identity, client, lost in rows
     ]
 
 

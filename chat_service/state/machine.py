@@ -24,10 +24,12 @@ from chat_service.core.events import (
 )
 from chat_service.core.moderation import Role
 from chat_service.core.outcome import Applied, Durable, Ending, Entered, Topic
+from chat_service.core.record import Record, unplaced
 from chat_service.core.rules import decide
 from chat_service.core.rules.changes import (
     Change,
     Claim,
+    Decision,
     Enrol,
     Finish,
     Lose,
@@ -41,6 +43,7 @@ from chat_service.core.rules.facts import Sent
 from chat_service.core.rules.talking import refused_before
 from chat_service.state import access, trimming
 from chat_service.state.facts import StateFacts, TopicRow, sent_row, topic_name
+from chat_service.state.progress import Progress
 from chat_service.wire.protobuf import MessageEncoder, encode_event
 
 _CACHED = 200_000
@@ -53,6 +56,7 @@ class StateMachine:
     def __init__(self, connection: apsw.Connection) -> None:
         self._db = connection
         self._facts = StateFacts(connection)
+        self.progress = Progress(connection)
         self._seq = int(self._facts.one("SELECT value FROM meta WHERE key = 'seq'")[0])
         self._new_events: list[tuple[int, int, int, int, bytes]] = []
         self._dirty_topics: set[TopicRow] = set()
@@ -66,21 +70,38 @@ class StateMachine:
         return self._seq
 
     def apply(self, entries: Sequence[Entry]) -> list[Applied]:
-        """Apply entries in one transaction and return what came of each, in order.
+        """Apply entries that come from no log; see `apply_records`."""
+        return self.apply_records((unplaced(entries),))
 
-        Whatever is raised, nothing of the batch has happened.
+    def apply_records(self, records: Sequence[Record]) -> list[Applied]:
+        """Apply records in one transaction and return what came of each entry, in order.
+
+        Nothing comes of a record that is a repeated one. Whatever is raised, nothing of the batch
+        has happened.
         """
         self._db.execute("BEGIN IMMEDIATE")
         before = self._seq
+        applied: list[Applied] = []
         try:
-            applied = [self._apply(entry) for entry in entries]
+            for record in records:
+                applied += self._apply_record(record)
             self._flush()
             self._commit()
         except BaseException:
             self._roll_back(before)
             raise
+        self.progress.committed()
         if self._facts.cached() > _CACHED:
             self._facts.forget()
+        return applied
+
+    def _apply_record(self, record: Record) -> list[Applied]:
+        if not record.position:
+            return [self._apply(entry) for entry in record.entries]
+        applied: list[Applied] = []
+        if self.progress.begin(record):
+            applied = [self._apply_noted(entry) for entry in record.entries]
+        self.progress.end(record)
         return applied
 
     # One entry.
@@ -90,6 +111,19 @@ class StateMachine:
             decision = decide(entry, self._facts)
         except Refusal as refusal:
             return Applied(entry, refusal)
+        return self._carry_out(entry, decision)
+
+    def _apply_noted(self, entry: Entry) -> Applied:
+        try:
+            decision = decide(entry, self._facts)
+        except Refusal as refusal:
+            self.progress.note_refusal(refusal)
+            return Applied(entry, refusal)
+        applied = self._carry_out(entry, decision)
+        self.progress.note(decision, applied)
+        return applied
+
+    def _carry_out(self, entry: Entry, decision: Decision) -> Applied:
         if isinstance(decision, Ack):
             return Applied(entry, decision)
         events: list[Durable] = []
@@ -323,6 +357,7 @@ class StateMachine:
         )
         if self._dirty_topics:
             self._db.execute("UPDATE meta SET value = ? WHERE key = 'seq'", (self._seq,))
+        self.progress.flush()
         self._clean()
 
     def _commit(self) -> None:
@@ -345,6 +380,7 @@ class StateMachine:
     def _roll_back(self, seq: int) -> None:
         # What is in memory first, and without reading: the storage may be what has failed.
         self._seq = seq
+        self.progress.roll_back()
         self._clean()
         self._facts.forget()
         # SQLite rolls back by itself on some errors, on a full disk for one.

@@ -166,7 +166,19 @@ CREATE TABLE sanctions (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (_V1, _V2)
+_V3: Final = """
+-- Of a log that many nodes share. position: that of the last record applied, 0 where the log has
+-- none. digest: of all that was done up to there.
+INSERT INTO meta (key, value) VALUES ('position', 0), ('digest', x'');
+
+-- Who has appended records, and the number of the last one of each.
+CREATE TABLE publishers (
+    id      TEXT PRIMARY KEY,
+    number  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (_V1, _V2, _V3)
 
 
 def verify(path: Path) -> None:

@@ -6,7 +6,6 @@ connection to a database in memory, and reads wait their turn on its thread.
 """
 
 import asyncio
-import fcntl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,9 +17,11 @@ from chat_service.core.commands import Entry, Trim
 from chat_service.core.errors import Unavailable
 from chat_service.core.events import HistoryPage
 from chat_service.core.moderation import Role
-from chat_service.core.outcome import Applied
-from chat_service.startup import InUse, StartupError
-from chat_service.state import directory, queries, schema, trimming
+from chat_service.core.outcome import Applied, Seat
+from chat_service.core.record import Record
+from chat_service.startup import StartupError
+from chat_service.state import directory, lineage, queries, schema, trimming
+from chat_service.state.directory_lock import lock as lock_directory
 from chat_service.state.machine import StateMachine
 from chat_service.state.port import (
     AccountRow,
@@ -64,18 +65,20 @@ class Store:
         self._epoch = queries.epoch(writer)
 
     @classmethod
-    def open(cls, directory: Path | None) -> "Store":
+    def open(cls, directory: Path | None, shared: str | None = None) -> "Store":
         """Open the database in a directory, made if missing; None keeps everything in memory.
 
+        `shared` is the epoch of the log that it is to follow with other nodes; None: it is alone.
         Raises StartupError if the database cannot be served, and leaves the file as it is.
         """
         if directory is None:
             writer = apsw.Connection(":memory:")
             schema.migrate(writer)
+            lineage.check(writer, shared, ":memory:")
             return cls(writer, None)
-        lock = _lock(directory)
+        lock = lock_directory(directory)
         try:
-            store = cls(*_connect(directory / "chat.db"))
+            store = cls(*_connect(directory / "chat.db", shared))
         except StartupError:
             lock.close()
             raise
@@ -96,9 +99,27 @@ class Store:
         """The seq of the last event applied."""
         return self._machine.seq
 
+    @property
+    def position(self) -> int:
+        """The position of the last record applied; 0 where the log has no positions."""
+        return self._machine.progress.mark()[0]
+
+    @property
+    def digest(self) -> bytes:
+        """What says in 16 bytes all that was done up to the position; empty at position 0."""
+        return self._machine.progress.mark()[1]
+
+    def digest_at(self, position: int) -> bytes | None:
+        """Return the digest of a position, if it is among the latest few thousand."""
+        return self._machine.progress.digest_at(position)
+
     async def apply(self, entries: Sequence[Entry]) -> list[Applied]:
-        """Commit a batch; raises Unavailable if nothing of it has happened but it might yet."""
+        """Commit entries that come from no log; see `apply_records`."""
         return await self._run(self._write_thread, self._machine.apply, entries)
+
+    async def apply_records(self, records: Sequence[Record]) -> list[Applied]:
+        """Commit a batch; raises Unavailable if nothing of it has happened but it might yet."""
+        return await self._run(self._write_thread, self._machine.apply_records, records)
 
     async def held_names(self) -> list[tuple[str, bytes, str]]:
         """Return each name that a session has, with its client and that session."""
@@ -141,6 +162,10 @@ class Store:
     async def sign_ins(self, name: str, at: int) -> list[SignInRow]:
         """Return an account's good tokens; see `Directory.sign_ins`."""
         return await self._read(directory.sign_ins, name, at)
+
+    async def seats(self) -> list[Seat]:
+        """Return the sessions that have names, those included whose clients are expected back."""
+        return await self._read(directory.seats)
 
     async def connections(self, user: str) -> list[ConnectionRow]:
         """Return the sessions that have names; see `Directory.connections`."""
@@ -196,22 +221,7 @@ class Store:
             ) from error
 
 
-def _lock(directory: Path) -> IO[bytes]:
-    """Make a directory this process's alone; the lock ends with the process, however it ends."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = (directory / "chat.lock").open("ab")
-    except OSError as error:
-        raise StartupError(f"cannot write to {directory}: {error.strerror}") from None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise InUse(f"another server is using {directory}") from None
-    return file
-
-
-def _connect(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
+def _connect(path: Path, shared: str | None) -> tuple[apsw.Connection, apsw.Connection]:
     """Return the connections of the writer and of the reader."""
     if path.exists():
         schema.verify(path)
@@ -219,7 +229,7 @@ def _connect(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
         path.touch(mode=0o600)
     writer = apsw.Connection(str(path))
     try:
-        _prepare(writer)
+        _prepare(writer, shared, str(path.parent))
         reader = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     except BaseException:
         writer.close()
@@ -228,13 +238,15 @@ def _connect(path: Path) -> tuple[apsw.Connection, apsw.Connection]:
     return writer, reader
 
 
-def _prepare(writer: apsw.Connection) -> None:
+def _prepare(writer: apsw.Connection, shared: str | None, place: str) -> None:
     writer.set_busy_timeout(_BUSY_TIMEOUT_MS)
     schema.migrate(writer)
+    lineage.check(writer, shared, place)
     # Only now: a file in WAL mode may keep what tells it as ours in its log alone, out of the
     # sight of `verify`.
     writer.pragma("journal_mode", "wal")
-    writer.pragma("synchronous", "full")
+    # What a power cut takes from the end, a log that others hold too has still.
+    writer.pragma("synchronous", "full" if shared is None else "normal")
     writer.pragma("cache_size", -65_536)  # KiB
     writer.pragma("journal_size_limit", 64 * 1024 * 1024)
     with writer:

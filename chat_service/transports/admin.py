@@ -12,6 +12,7 @@ from chat_service.state.port import BanRow
 from chat_service.tls import Tls
 from chat_service.transports.unary import Door, answers
 from chat_service.transports.visitors import Visitor
+from chat_service.watch import NodeStatus
 from chat_service.wire.protobuf import duration, seconds_of, timestamp
 
 
@@ -114,6 +115,12 @@ class AdminService(Door):
             accounts=it.accounts,
             started_at=timestamp(it.started),
             loop_lag_p99=duration(it.loop_lag_p99),
+            node=it.own.name,
+            position=it.own.position,
+            digest=it.own.digest.hex(),
+            nodes=map(_node, it.nodes),
+            diverged=it.diverged,
+            agreed_position=it.agreed,
         )
 
     @answers
@@ -174,6 +181,18 @@ def _subject(request: admin_pb2.BanRequest | admin_pb2.UnbanRequest) -> str:
             return parse_network(request.address)
         case _:
             raise InvalidCommand("say whom: a user or an address")
+
+
+def _node(it: NodeStatus) -> admin_pb2.ClusterNode:
+    return admin_pb2.ClusterNode(
+        name=it.heartbeat.name,
+        instance=it.heartbeat.instance,
+        version=it.heartbeat.version,
+        position=it.heartbeat.position,
+        connections=it.heartbeat.sessions,
+        live=it.live,
+        diverged=it.diverged,
+    )
 
 
 def _ban(row: BanRow) -> admin_pb2.BanEntry:

@@ -46,12 +46,14 @@ class RpcTransport:
         keepalive: float,
         tls: Tls | None = None,
         services: Sequence[UnaryService] = (),
+        *,
+        shared: bool = False,
     ) -> None:
         self._reception = reception
         self._endpoint = endpoint
         self._tls = tls
         self._services = services
-        self._server = grpc.aio.server(options=_options(keepalive))
+        self._server = grpc.aio.server(options=_options(keepalive, shared=shared))
         self._health = health.aio.HealthServicer()
         self._streams: set[asyncio.Task[Any]] = set()
 
@@ -162,10 +164,10 @@ async def _turn_away(context: Context, refusal: Refusal) -> None:
     await end_stream(context, refusal.code, goodbye)
 
 
-def _options(keepalive: float) -> Sequence[tuple[str, int]]:
+def _options(keepalive: float, *, shared: bool) -> Sequence[tuple[str, int]]:
     return (
         # One process a port, unless workers share it on purpose.
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(shared)),
         ("grpc.max_receive_message_length", MAX_FRAME_BYTES),
         # A client that has vanished is found out by pings within one and a half times `keepalive`.
         ("grpc.keepalive_time_ms", round(keepalive * 1000)),

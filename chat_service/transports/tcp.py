@@ -36,10 +36,17 @@ class TcpTransport:
     """A listener and its connections, under TLS if there are credentials for it."""
 
     def __init__(
-        self, reception: Reception, endpoint: Endpoint, keepalive: float, tls: Tls | None = None
+        self,
+        reception: Reception,
+        endpoint: Endpoint,
+        keepalive: float,
+        tls: Tls | None = None,
+        *,
+        shared: bool = False,
     ) -> None:
         self._reception = reception
         self._endpoint = endpoint
+        self._shared = shared
         self._keepalive = keepalive
         self._tls = tls
         self._handshakes: dict[TlsTransport, None] = {}
@@ -51,7 +58,9 @@ class TcpTransport:
         loop = asyncio.get_running_loop()
         host, port = self._endpoint.host, self._endpoint.port
         try:
-            self._server = await loop.create_server(self._accept, host, port, backlog=1024)
+            self._server = await loop.create_server(
+                self._accept, host, port, backlog=1024, reuse_port=self._shared
+            )
         except OSError as error:
             raise StartupError(f"cannot listen on tcp {self._endpoint}: {error.strerror}") from None
         return Endpoint(host, self._server.sockets[0].getsockname()[1])

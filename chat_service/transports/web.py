@@ -29,7 +29,8 @@ FLUSH: Final = 0.5
 class WebTransport:
     """A listener for browsers, under TLS if there are credentials for it.
 
-    `origins` are those of pages elsewhere that may speak to this server.
+    `origins` are those of pages elsewhere that may speak to this server. `shared` lets other
+    processes listen on the same port.
     """
 
     def __init__(
@@ -41,9 +42,12 @@ class WebTransport:
         connections: HttpConnections,
         tls: Tls | None = None,
         origins: Collection[str] = (),
+        *,
+        shared: bool = False,
     ) -> None:
         self._reception = reception
         self._endpoint = endpoint
+        self._shared = shared
         self._tls = tls
         self._check_origin = OriginCheck(origins, local=endpoint.is_local)
         self._connections = connections
@@ -64,7 +68,9 @@ class WebTransport:
         host, port = self._endpoint.host, self._endpoint.port
         loop = asyncio.get_running_loop()
         try:
-            self._listener = await loop.create_server(self._accept, host, port, backlog=1024)
+            self._listener = await loop.create_server(
+                self._accept, host, port, backlog=1024, reuse_port=self._shared
+            )
         except OSError as error:
             raise StartupError(f"cannot listen on web {self._endpoint}: {error.strerror}") from None
         return Endpoint(host, self._listener.sockets[0].getsockname()[1])

@@ -214,3 +214,46 @@ async def test_failing_tells_everyone_and_frees_the_slots() -> None:
         with pytest.raises(ChatError, match="over"):
             await reply
     await add(in_flight, send("c"), send("d"))
+
+
+async def test_a_copy_that_is_refused_for_the_moment_is_written_again() -> None:
+    due = asyncio.Event()
+    in_flight = InFlight(8, on_due=due.set)
+    in_flight.reopen(welcome())
+    (reply,) = await add(in_flight, send("a"))
+    (first,) = written(in_flight)
+    in_flight.reopen(welcome())
+    (again,) = written(in_flight)
+    too_soon = events_pb2.Error(code=events_pb2.ERROR_CODE_UNAVAILABLE)
+    too_soon.retry_after.FromMilliseconds(10)
+    in_flight.resolve(events_pb2.Event(ref=again.ref, error=too_soon))
+    assert not reply.done()
+    await asyncio.wait_for(due.wait(), 5)
+    assert nonces(written(in_flight)) == [first.send.nonce]
+    in_flight.resolve(acked(again.ref, seq=7, duplicate=True))
+    assert (await reply).ack.seq == 7
+
+
+async def test_after_a_reconnect_it_is_written_once() -> None:
+    in_flight = opened()
+    await add(in_flight, send("a"))
+    written(in_flight)
+    for _ in range(2):
+        in_flight.reopen(welcome())
+        (command,) = written(in_flight)
+        too_soon = events_pb2.Error(code=events_pb2.ERROR_CODE_UNAVAILABLE)
+        too_soon.retry_after.FromMilliseconds(1)
+        in_flight.resolve(events_pb2.Event(ref=command.ref, error=too_soon))
+    in_flight.reopen(welcome())
+    assert len(written(in_flight)) == 1
+    await asyncio.sleep(0.05)
+    assert in_flight.next_frame() is None
+
+
+async def test_what_was_written_once_and_refused_is_over() -> None:
+    in_flight = opened()
+    (reply,) = await add(in_flight, send("a"))
+    (command,) = written(in_flight)
+    in_flight.resolve(refused(command.ref))
+    with pytest.raises(CommandError):
+        await reply

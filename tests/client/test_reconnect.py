@@ -336,7 +336,7 @@ async def test_a_second_process_with_the_same_client_id_cannot_swallow_a_send() 
             await reply
 
 
-async def test_a_hello_of_its_own_that_arrives_late_does_not_end_it() -> None:
+async def test_each_hello_of_its_own_that_arrives_late_does_not_end_it() -> None:
     async def first(peer: Peer) -> None:
         await peer.welcome()
         await peer.drop()
@@ -344,6 +344,11 @@ async def test_a_hello_of_its_own_that_arrives_late_does_not_end_it() -> None:
     async def unanswered(peer: Peer) -> None:
         await peer.command()
         await peer.drop()
+
+    async def too_slow(peer: Peer) -> None:
+        """Refuse what may happen after all."""
+        await peer.refuse(await peer.command(), events_pb2.ERROR_CODE_UNAVAILABLE, retry_after=0.01)
+        await peer.say(goodbye(events_pb2.GOODBYE_REASON_REFUSED, reconnect=True))
 
     async def overtaken(peer: Peer) -> None:
         await peer.welcome(resumed=True)
@@ -354,7 +359,7 @@ async def test_a_hello_of_its_own_that_arrives_late_does_not_end_it() -> None:
         await peer.say(goodbye(events_pb2.GOODBYE_REASON_SUPERSEDED))
 
     async with (
-        serving(first, unanswered, overtaken, last) as server,
+        serving(first, unanswered, too_slow, overtaken, overtaken, last) as server,
         ChatClient(server.address, "bob") as chat,
     ):
         assert await seqs(chat, 1) == [1]

@@ -70,7 +70,9 @@ def test_an_announcement_is_heard_by_everyone(server: ServerProcess) -> None:
 def test_statistics_are_told(server: ServerProcess) -> None:
     (told,) = rows(order(server, "statistics", "--json"))
     assert (told["accounts"], told["users"]) == ("1", 0)
-    assert "version" in said(order(server, "statistics"))
+    shown = said(order(server, "statistics"))
+    assert "version" in shown
+    assert "nodes" not in shown  # of which there is one
 
 
 async def test_draining_ends_the_server_as_sigterm_does(server: ServerProcess) -> None:

@@ -19,12 +19,11 @@ from typing import Final
 import apsw
 import pytest
 
-from chat.v1 import chat_pb2
 from chat_client import ChatClient
 from chat_service.state import schema
 from chat_service.state.store import Store
 
-from ..waiting import until
+from .crash.aftermath import kept_in, until_converged
 from .crash.crowd import Person, Witness, read_history
 from .crash.ledger import Ledger, Line, Verdict, check
 from .crash.proxy import Proxy
@@ -85,7 +84,7 @@ async def test_nothing_is_lost_doubled_or_reordered(plan: Plan, tmp_path: Path) 
         async with asyncio.TaskGroup() as crowd:
             watching = await gather_crowd(run, crowd)
             await live_through_it(run)
-            await until_converged(run)
+            await until_converged(run.ledger, CONVERGED_WITHIN)
             paged = await page_through_history(run)
             await disperse(run, watching)
         run.server.terminate()
@@ -167,29 +166,6 @@ async def kill_again_and_again(run: Run) -> None:
         await server.start()
 
 
-async def until_converged(run: Run) -> None:
-    """Wait until everybody has seen what was acknowledged; who never does, the check tells."""
-    due = {
-        user: {
-            sent.text
-            for sent in run.ledger.sent.values()
-            if sent.ack and run.ledger.concerns(user, Line(0, 0, sent.to, sent.sender, ""))
-        }
-        for user in run.ledger.rooms
-    }
-
-    def converged() -> bool:
-        for user in list(due):
-            if due[user] <= {line.text for line in run.ledger.seen[user]}:
-                del due[user]
-        return not due
-
-    try:
-        await until(converged, within=CONVERGED_WITHIN)
-    except AssertionError:
-        print("not converged:", ", ".join(due))
-
-
 async def page_through_history(run: Run) -> list[Line]:
     """Return what a newcomer reads of all rooms, in order of seq."""
     async with ChatClient(run.proxy.address, "auditor", rooms=ROOMS[1:], listen=False) as auditor:
@@ -201,17 +177,6 @@ async def disperse(run: Run, watching: Sequence[asyncio.Task[None]]) -> None:
     for task in watching:
         task.cancel()
     await asyncio.gather(*(person.chat.close() for person in run.people))
-
-
-def kept_in(data: Path) -> list[Line]:
-    """Return the messages in a stopped server's database, in order of seq."""
-    db = apsw.Connection(str(data / "chat.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        frames = [frame for (frame,) in db.execute("SELECT frame FROM events ORDER BY seq")]
-    finally:
-        db.close()
-    events = [event for frame in frames for event in chat_pb2.ServerFrame.FromString(frame).events]
-    return [Line.of(event) for event in events if event.HasField("message")]
 
 
 def figures(run: Run, verdict: Verdict, seconds: float) -> str:

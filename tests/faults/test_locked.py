@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import grpc
 import pytest
 
 from chat.v1 import commands_pb2, events_pb2
 from chat_service.config import Config
+from chat_service.log.embedded import EmbeddedLog
 from chat_service.node import Node
 from tests.conftest import ANY_PORT, StartNode
 from tests.scenarios.heard import Said
@@ -173,7 +174,7 @@ async def test_a_node_stops_in_time_though_the_database_is_held(
     with held(tmp_path / "data", "BEGIN IMMEDIATE"):
         send = commands_pb2.Send(to="#lobby", text="unanswered")
         await ann.send(commands_pb2.Command(ref=9, send=send))
-        await until(lambda: node._ledger._taken > 0)
+        await until(lambda: cast("EmbeddedLog", node._ledger)._taken > 0)
         started = time.monotonic()
         await node.stop()
         assert time.monotonic() - started < 6

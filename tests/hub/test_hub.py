@@ -50,6 +50,11 @@ class Seated(Hub):
         self.fan_out([Applied(enter(member.subscriber.id, user, client), entered)])
         return member
 
+    def comes_true(self) -> None:
+        """Let what was asked of the log happen."""
+        asked, self.appended[:] = list(self.appended), []
+        self.fan_out([Applied(entry, Ack()) for entry in asked])
+
     def say(self, text: str = "hi") -> list[Member]:
         return self.happens(Message(LOBBY, "x", self.seq + 1, text, 0))
 
@@ -166,10 +171,10 @@ async def test_presence_is_told_once_a_user_however_many_sessions_there_are(hub:
     sessions = [hub.seat("ann", client=client) for client in (b"1", b"2", b"3")]
     for it in sessions[:2]:
         hub.leave(it.subscriber, hold=False)
-    hub.tell_presence()
+    hub.comes_true()
     assert presence(bob) == b"+ann"
     hub.leave(sessions[2].subscriber, hold=False)
-    hub.tell_presence()
+    hub.comes_true()
     assert presence(bob) == b"-ann"
 
 
@@ -231,6 +236,70 @@ async def test_a_closed_hub_asks_nothing_more_of_the_log(hub: Seated) -> None:
     hub.leave(bob.subscriber, hold=False)
     assert [it.body for it in hub.appended] == [Exit(hold=True)]
     assert all(timer.cancelled() for timer in hub._exits)
+
+
+# --- what happens on other nodes ---
+
+
+def there(user: str, client: bytes = b"c", session: str = "far-1") -> Entry:
+    return enter(session, user, client)
+
+
+def enters(user: str, client: bytes = b"c", *, identity: int | None = None) -> Applied:
+    """Return what comes of somebody's entry on another node."""
+    identity = identity or sum(map(ord, user))
+    return Applied(there(user, client), Entered(identity, 0, None, 0, (LOBBY,)))
+
+
+async def test_who_comes_and_goes_on_another_node_is_told_here(hub: Seated) -> None:
+    ann = hub.seat("ann")
+    hub.fan_out([enters("bob")])
+    assert presence(ann) == b"+bob"
+    assert hub.attendance.online == {"ann", "bob"}
+    hub.fan_out([Applied(there("bob")._replace(body=Exit()), Ack())])
+    assert presence(ann) == b"-bob"
+    assert hub.appended == []  # the name is the other node's to let go of
+
+
+async def test_a_client_that_comes_again_on_another_node_ends_its_session_here(
+    hub: Seated,
+) -> None:
+    ann, phone = hub.seat("ann"), hub.seat("ann", client=b"phone")
+    hub.fan_out([enters("ann")])
+    assert (ann.goodbye, phone.goodbye) == (SUPERSEDED, None)
+    hub.leave(ann.subscriber, hold=True)
+    assert hub.appended == []
+
+
+async def test_a_name_that_passes_to_another_on_another_node_ends_the_sessions_here(
+    hub: Seated,
+) -> None:
+    ann = hub.seat("ann")
+    hub.fan_out([enters("ann", b"other", identity=99)])
+    assert ann.goodbye == NAME_PASSED
+
+
+async def test_a_node_that_was_taken_for_dead_sends_its_clients_to_connect_again(
+    hub: Seated,
+) -> None:
+    ann, bob = hub.seat("ann"), hub.seat("bob")
+    released = Entry(ann.subscriber.id, 0, "ann", b"c", 1, Exit(hold=True))
+    hub.fan_out([Applied(released, Ack())])
+    assert ann.goodbye is not None
+    assert ann.goodbye.reconnect
+    assert bob.goodbye is None
+    hub.leave(ann.subscriber, hold=True)
+    assert hub.appended == []  # who has released it sees to the rest
+
+
+async def test_who_is_on_two_nodes_is_online_until_both_are_left(hub: Seated) -> None:
+    bob, ann = hub.seat("bob"), hub.seat("ann", client=b"here")
+    hub.fan_out([enters("ann")])
+    hub.leave(ann.subscriber, hold=False)
+    hub.comes_true()
+    assert presence(bob) == b"+ann"
+    hub.fan_out([Applied(there("ann")._replace(body=Exit()), Ack())])
+    assert presence(bob) == b"-ann"
 
 
 # --- sessions that lose their right to be here ---

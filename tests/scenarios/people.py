@@ -58,6 +58,7 @@ class TcpPerson(Person):
 
     async def join(self, room: str) -> None:
         self._write(f"/join {room}", "/join #lobby")
+        await self._answer(rf"you are in {room} now")
         await self._answer(r"you are in #lobby now")
 
     async def leave(self, room: str) -> None:

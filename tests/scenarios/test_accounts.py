@@ -3,7 +3,7 @@
 from chat_service.node import Node
 from tests.accounts import PASSWORD, make_account
 from tests.scenarios.conftest import Meet
-from tests.scenarios.heard import Said
+from tests.scenarios.heard import Said, Went
 from tests.waiting import until
 
 OTHER_PASSWORD = "battery staple"
@@ -38,6 +38,7 @@ async def test_what_was_said_in_private_meanwhile_waits_for_the_account(meet: Me
     ann, bob = await meet("ann"), await meet("bob")
     assert await bob.register(PASSWORD) == ""
     await bob.depart()
+    await ann.hears(Went("bob"))
     await ann.say("are you there?", "@bob")
     back = await meet("bob", password=PASSWORD)
     await back.hears(Said("@bob", "ann", "are you there?"))
@@ -79,10 +80,12 @@ async def test_a_changed_password_sends_the_others_away(node: Node, meet: Meet) 
 
 
 async def test_a_password_that_is_too_short_changes_nothing(meet: Meet) -> None:
-    bob = await meet("bob")
+    ann, bob = await meet("ann"), await meet("bob")
     assert "at least 8 characters" in await bob.register("short")
     await bob.depart()
+    await ann.hears(Went("bob"))
     await (await meet("bob")).say("no password asked")
+    await ann.hears(Said("#lobby", "bob", "no password asked"))
 
 
 async def test_nobody_registers_twice(meet: Meet) -> None:

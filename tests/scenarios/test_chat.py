@@ -107,6 +107,7 @@ async def test_a_name_in_use_is_refused_and_its_holder_undisturbed(meet: Meet) -
 async def test_a_name_is_free_again_after_a_clean_leave(meet: Meet) -> None:
     ann, bob = await meet("ann"), await meet("bob")
     await bob.depart()
+    await ann.hears(Went("bob"))
     again = await meet("bob")
     await again.say("back")
     await ann.hears(Said("#lobby", "bob", "back"))
@@ -116,6 +117,8 @@ async def test_who_is_there_is_told(meet: Meet) -> None:
     ann, bob, cyd = await meet("ann"), await meet("bob"), await meet("cyd")
     await bob.join("#dev")
     await cyd.join("#dev")
+    await ann.hears(Came("cyd"))
+    await bob.hears(JoinedRoom("#dev", "cyd"))
     assert await ann.who("#lobby") == ["ann", "bob", "cyd"]
     assert await bob.who("#dev") == ["bob", "cyd"]
 

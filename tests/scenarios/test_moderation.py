@@ -7,7 +7,7 @@ from tests.accounts import PASSWORD, make_account
 from tests.faults.clock import Clock
 from tests.scenarios.conftest import Meet
 from tests.scenarios.deeds import Deed
-from tests.scenarios.heard import JoinedRoom, LeftRoom, Said
+from tests.scenarios.heard import JoinedRoom, LeftRoom, Said, Went
 from tests.scenarios.person import Person
 
 ROOM = "#dev"
@@ -69,6 +69,7 @@ async def test_a_ban_by_name_holds_for_whoever_has_the_name(olga: Person, meet: 
     (bob,) = await enter(meet, "bob")
     await olga.does("ban", ROOM, "bob")
     await bob.depart()
+    await olga.hears(Went("bob"))
     another = await meet("bob")
     assert await another.tries("join", ROOM) == f"you cannot join {ROOM}"
 

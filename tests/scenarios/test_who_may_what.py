@@ -8,6 +8,7 @@ import pytest
 from chat_service.node import Node
 from tests.accounts import PASSWORD, make_account
 from tests.scenarios.conftest import Meet
+from tests.scenarios.heard import JoinedRoom
 from tests.scenarios.person import Person
 
 WORDS: Final = {
@@ -134,13 +135,14 @@ class Cast:
         for people in (self.actors, self.targets):
             for role in ("member", "moderator", "admin"):
                 await people[role].join(room)
+                await owner.hears(JoinedRoom(room, people[role].user))
             await owner.does("op", room, people["moderator"].user)
         if private:
             await owner.does("private", room)
 
 
 @pytest.fixture
-async def cast(node: Node, meet: Meet, pair: tuple[str, str]) -> Cast:
+async def cast(node: Node, meet: Meet, pair: tuple[str, ...]) -> Cast:
     """Those who act, over one transport, and those to whom it is done, over another."""
     for name, admin in (("owner", False), ("admin", True), ("admin2", True), ("visiting", True)):
         await make_account(node, name, admin=admin)

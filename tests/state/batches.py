@@ -25,7 +25,7 @@ from chat_service.wire.protobuf import decode_frame
 
 TABLES = (
     "names", "identities", "clients", "topics", "conversations", "memberships", "events",
-    "accounts", "tokens", "seats", "moderators", "invitations", "sanctions",
+    "accounts", "tokens", "seats", "moderators", "invitations", "sanctions", "publishers",
 )  # fmt: skip
 
 

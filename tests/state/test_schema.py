@@ -14,6 +14,7 @@ from chat_service.core.errors import NameTaken, PermissionDenied
 from chat_service.core.events import Ack
 from chat_service.core.moderation import Role
 from chat_service.core.outcome import Entered
+from chat_service.core.record import Record
 from chat_service.startup import StartupError
 from chat_service.state import schema
 from chat_service.state.port import Credentials
@@ -21,7 +22,7 @@ from chat_service.state.store import Store
 from tests.mounts import read_only
 from tests.state.batches import by, enter, join, leave, say, told
 
-V1, V2 = (Path(__file__).with_name(f"v{version}.sql") for version in (1, 2))
+V1, V2, V3 = (Path(__file__).with_name(f"v{version}.sql") for version in (1, 2, 3))
 V2_AT: Final = 1_700_000_000_000_100
 """When the server of v2.sql had ended."""
 
@@ -208,13 +209,31 @@ async def test_the_rights_over_a_room_of_version_2_are_what_they_were(data: Path
     await store.close()
 
 
-@pytest.mark.parametrize("sql", [V1.read_text(), V2.read_text()], ids=["v1", "v2"])
-async def test_an_upgraded_database_is_built_like_a_new_one(tmp_path: Path, sql: str) -> None:
+async def test_a_node_of_version_3_goes_on_in_its_log(data: Path) -> None:
+    build(data / "chat.db", V3.read_text())
+    store = Store.open(data, "0123456789abcdef")
+    assert (store.position, store.digest, store.seq) == (5, bytes(range(16)), 12)
+    late = Record(6, "00000000000000bb", 2, [enter("dan")])
+    new = Record(7, "00000000000000bb", 3, [enter("dan"), say("dan", "hello")])
+    applied = await store.apply_records((late, new))
+    assert [type(it.reply) for it in applied] == [Entered, Ack]
+    assert (store.position, store.seq) == (7, 13)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "epoch"),
+    [(V1.read_text(), None), (V2.read_text(), None), (V3.read_text(), "0123456789abcdef")],
+    ids=["v1", "v2", "v3"],
+)
+async def test_an_upgraded_database_is_built_like_a_new_one(
+    tmp_path: Path, sql: str, epoch: str | None
+) -> None:
     for name in ("old", "new"):
         (tmp_path / name).mkdir()
     build(tmp_path / "old" / "chat.db", sql)
-    for name in ("old", "new"):
-        await (await open_store(tmp_path / name)).close()
+    await Store.open(tmp_path / "old", epoch).close()
+    await (await open_store(tmp_path / "new")).close()
     assert structure(tmp_path / "old" / "chat.db") == structure(tmp_path / "new" / "chat.db")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import cast
 
 import pytest
 
@@ -10,8 +11,10 @@ from chat_service import in_flight
 from chat_service.core import limits
 from chat_service.core.commands import Entry
 from chat_service.core.outcome import Applied
+from chat_service.core.record import Record
 from chat_service.in_flight import MAX_UNANSWERED
 from chat_service.log import embedded
+from chat_service.log.embedded import EmbeddedLog
 from chat_service.node import Node
 from chat_service.state.store import Store
 from tests.conftest import StartNode
@@ -29,19 +32,21 @@ class Gate:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.opened = asyncio.Event()
         self.batches: list[Sequence[Entry]] = []
-        apply = Store.apply
+        apply = Store.apply_records
 
-        async def applied(store: Store, entries: Sequence[Entry]) -> list[Applied]:
-            self.batches.append(entries)
+        async def applied(store: Store, records: Sequence[Record]) -> list[Applied]:
+            self.batches.append([entry for record in records for entry in record.entries])
             await self.opened.wait()
-            return await apply(store, entries)
+            return await apply(store, records)
 
-        monkeypatch.setattr(Store, "apply", applied)
+        monkeypatch.setattr(Store, "apply_records", applied)
 
     def under_way(self, node: Node, user: str) -> int:
         """Return how many entries of a user are in the log or in the batch at the gate."""
         at_gate = self.batches[-1] if self.batches else ()
-        return sum(it.user == user for it in (*at_gate, *node._ledger._pending))
+        return sum(
+            it.user == user for it in (*at_gate, *cast("EmbeddedLog", node._ledger)._pending)
+        )
 
 
 @pytest.fixture

@@ -284,7 +284,7 @@ async def test_a_storm_behind_a_stalled_disk_closes_nobody_who_reads(
 ) -> None:
     node = await start_node()
     ann, bob = await open_stream(node).enter("ann"), await open_stream(node).enter("bob")
-    apply, stalled = Store.apply, asyncio.Event()
+    apply, stalled = Store.apply_records, asyncio.Event()
 
     async def stalling(store: Store, *args: object) -> object:
         stalled.set()
@@ -292,7 +292,7 @@ async def test_a_storm_behind_a_stalled_disk_closes_nobody_who_reads(
         monkeypatch.undo()
         return await apply(store, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Store, "apply", stalling)
+    monkeypatch.setattr(Store, "apply_records", stalling)
     frame = [commands_pb2.Command(send=commands_pb2.Send(to="#lobby", text=TEXT))] * 15
     for _ in range(125):
         await ann.send(*frame)

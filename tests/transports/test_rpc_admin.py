@@ -30,6 +30,7 @@ from tests.conftest import StartNode
 from tests.processes import StartServer
 from tests.transports.conftest import Dial, Enter
 from tests.transports.stream import Stream
+from tests.waiting import until
 
 STATUS = grpc.StatusCode
 
@@ -175,6 +176,18 @@ async def test_statistics_tell_how_the_server_is_doing(
     assert (told.connections, told.users, told.accounts) == (2, 1, 1)
     assert told.started_at.seconds > 0
     assert told.HasField("loop_lag_p99")
+
+
+async def test_statistics_of_a_node_on_its_own_show_it_as_the_only_one(
+    start_node: StartNode, call: Call
+) -> None:
+    node = await start_node(node="earth")
+    root = await make_account(node, "root", admin=True)
+    await until(node.watch.nodes, what="its own heartbeat")
+    told = await call(node, GetStatisticsRequest(), root)
+    assert (told.node, told.position, told.digest, told.diverged) == ("earth", 0, "", 0)
+    (it,) = told.nodes
+    assert (it.name, it.version, it.live, it.diverged) == ("earth", __version__, True, False)
 
 
 async def test_drain_shuts_the_server_down_as_a_signal_does(

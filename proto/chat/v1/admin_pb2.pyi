@@ -131,7 +131,7 @@ class GetStatisticsRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetStatisticsResponse(_message.Message):
-    __slots__ = ("version", "epoch", "seq", "connections", "users", "accounts", "started_at", "loop_lag_p99")
+    __slots__ = ("version", "epoch", "seq", "connections", "users", "accounts", "started_at", "loop_lag_p99", "node", "position", "digest", "nodes", "diverged", "agreed_position")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -140,6 +140,12 @@ class GetStatisticsResponse(_message.Message):
     ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     LOOP_LAG_P99_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    DIVERGED_FIELD_NUMBER: _ClassVar[int]
+    AGREED_POSITION_FIELD_NUMBER: _ClassVar[int]
     version: str
     epoch: str
     seq: int
@@ -148,7 +154,31 @@ class GetStatisticsResponse(_message.Message):
     accounts: int
     started_at: _timestamp_pb2.Timestamp
     loop_lag_p99: _duration_pb2.Duration
-    def __init__(self, version: _Optional[str] = ..., epoch: _Optional[str] = ..., seq: _Optional[int] = ..., connections: _Optional[int] = ..., users: _Optional[int] = ..., accounts: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., loop_lag_p99: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    node: str
+    position: int
+    digest: str
+    nodes: _containers.RepeatedCompositeFieldContainer[ClusterNode]
+    diverged: int
+    agreed_position: int
+    def __init__(self, version: _Optional[str] = ..., epoch: _Optional[str] = ..., seq: _Optional[int] = ..., connections: _Optional[int] = ..., users: _Optional[int] = ..., accounts: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., loop_lag_p99: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., node: _Optional[str] = ..., position: _Optional[int] = ..., digest: _Optional[str] = ..., nodes: _Optional[_Iterable[_Union[ClusterNode, _Mapping]]] = ..., diverged: _Optional[int] = ..., agreed_position: _Optional[int] = ...) -> None: ...
+
+class ClusterNode(_message.Message):
+    __slots__ = ("name", "instance", "version", "position", "connections", "live", "diverged")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    DIVERGED_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    instance: str
+    version: str
+    position: int
+    connections: int
+    live: bool
+    diverged: bool
+    def __init__(self, name: _Optional[str] = ..., instance: _Optional[str] = ..., version: _Optional[str] = ..., position: _Optional[int] = ..., connections: _Optional[int] = ..., live: _Optional[bool] = ..., diverged: _Optional[bool] = ...) -> None: ...
 
 class ListAccountsRequest(_message.Message):
     __slots__ = ("after",)

@@ -228,17 +228,25 @@ class Proxy:
             self._serving.discard(task)
             _reset(writer)
 
+    def _born(self, link: Link) -> None:
+        """Let some connections have trouble from the beginning."""
+        if self._troubles and self._random.random() < _AT_BIRTH:
+            self._trouble(link)
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the server; raises OSError."""
+        return await asyncio.open_connection("127.0.0.1", self._port)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
-            server = await asyncio.open_connection("127.0.0.1", self._port)
+            server = await self._dial()
         except OSError:
             _reset(writer)
             return
         link = Link((reader, writer), server)
         self.links[link] = None
-        if self._troubles and self._random.random() < _AT_BIRTH:
-            self._trouble(link)
+        self._born(link)
         try:
             await link.run()
         finally:

@@ -1,0 +1,21 @@
+"""What nodes tell each other beside the log."""
+
+from typing import NamedTuple
+
+
+class Heartbeat(NamedTuple):
+    """A node is alive, and has applied the log up to a position.
+
+    `instance` is another one for each start; the digest says all that was done up to the position,
+    so that of two nodes at one position both have the same.
+    """
+
+    instance: str
+    name: str
+    version: str
+    position: int
+    digest: bytes
+    sessions: int
+
+
+Signal = Heartbeat

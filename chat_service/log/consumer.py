@@ -1,0 +1,236 @@
+"""The records of a stream, in order and without holes, by one consumer at a time.
+
+The server pushes what comes behind a position and counts what it sends; whatever is amiss with that
+(a number is missing, nothing is heard, the connection was another one meanwhile) ends the consumer,
+and the next one begins behind the last record that was kept. So nothing depends on what a client
+library may drop. What the server sends ahead is bounded by its flow control: it is told to go on
+only while there is room.
+"""
+
+import asyncio
+import contextlib
+import itertools
+from typing import Final
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js import JetStreamContext, api
+
+from chat_service.log.backlog import Backlog
+from chat_service.log.port import LogLost
+from chat_service.log.stream import LogStream, StreamState
+from chat_service.logs import get
+from chat_service.nats_connection import UNREACHABLE
+
+_log = get("log")
+
+_HEARTBEAT: Final = 1.0
+SILENCE: Final = 2.5
+"""Seconds without as much as a heartbeat after which a consumer is given up."""
+
+_LOOK_EVERY: Final = 0.25
+_TRY_EVERY: Final = 0.25
+_FORGOTTEN_AFTER: Final = 30.0
+"""Seconds after which the server takes away a consumer whose node is gone."""
+
+_CLEAN_UP_WITHIN: Final = 1.0
+DOUBT: Final = 10.0
+"""Seconds for which a stream has to be other than it was before that is believed: a server that
+has just come to lead a stream may not know all of it yet.
+"""
+
+
+class Consumer:
+    """Fills a backlog with a stream's records behind a position; `run` is its one task."""
+
+    def __init__(
+        self, client: Client, js: JetStreamContext, stream: LogStream, name: str, backlog: Backlog
+    ) -> None:
+        self._client = client
+        self._js = js
+        self._stream = stream
+        self._names = (f"{name}-{number}" for number in itertools.count(1))
+        self._backlog = backlog
+        self._position = 0
+        """The last record that was kept."""
+        self._doubtful_since: float | None = None
+
+    async def run(self, epoch: str, position: int) -> None:
+        """Deliver until cancelled; raises LogLost if what comes next is not to be had any more."""
+        self._position = position
+        while True:
+            try:
+                reason = _why_lost(await self._stream.look(), epoch, self._position)
+                self._doubt(reason or await self._deliver())
+            except UNREACHABLE as error:
+                _log.info("the log cannot be followed now", reason=repr(error))
+            if self._client.is_closed:
+                raise LogLost(f"NATS has ended the connection for good: {self._client.last_error}")
+            await asyncio.sleep(_TRY_EVERY)
+
+    def _doubt(self, reason: str | None) -> None:
+        """Raise LogLost if there has been a reason for long enough."""
+        now = asyncio.get_running_loop().time()
+        if reason is None:
+            self._doubtful_since = None
+        elif self._doubtful_since is None:
+            self._doubtful_since = now
+        elif now - self._doubtful_since >= DOUBT:
+            raise LogLost(reason)
+
+    async def _deliver(self) -> str | None:
+        """Have one consumer deliver as long as all is well.
+
+        Returns what the stream lacks, if that is why nothing at all was delivered.
+        """
+        while self._backlog.is_full:  # noqa: ASYNC110  (there is plenty to take until then)
+            await asyncio.sleep(_TRY_EVERY)
+        start = self._position
+        delivery = Delivery(self._client, self._backlog, start)
+        name = next(self._names)
+        inbox = self._client.new_inbox()
+        # Unbounded here, since its callback is quick and the flow control bounds what is sent.
+        subscription = await self._client.subscribe(
+            inbox, cb=delivery.take, pending_msgs_limit=0, pending_bytes_limit=0
+        )
+        try:
+            await self._js.add_consumer(self._stream.name, _config(name, inbox, start + 1))
+            reason = await delivery.over()
+            _log.info("following the log anew", reason=reason, behind=delivery.position)
+        finally:
+            # However it ends: what was kept is kept, and what still comes is not.
+            self._position = delivery.close()
+            await self._clean_up(subscription, name)
+        return delivery.hole if self._position == start else None
+
+    async def _clean_up(self, subscription: Subscription, name: str) -> None:
+        with contextlib.suppress(*UNREACHABLE):
+            async with asyncio.timeout(_CLEAN_UP_WITHIN):
+                await subscription.unsubscribe()
+                if self._client.is_connected:
+                    await self._js.delete_consumer(self._stream.name, name)
+
+
+class Delivery:
+    """What one consumer delivers, as long as nothing of it is missing."""
+
+    def __init__(self, client: Client, backlog: Backlog, position: int) -> None:
+        self.position = position
+        """The last record that was kept."""
+        self.hole: str | None = None
+        """What of the stream is not there, though it should be."""
+        self._client = client
+        self._backlog = backlog
+        self._delivered = 0
+        self._over: str | None = None
+        self._unconfirmed: str | None = None
+        self._wake = asyncio.Event()
+        self._heard = self._now()
+
+    async def over(self) -> str:
+        """Watch until the consumer is of no more use; returns why. Raises UNREACHABLE."""
+        connects = self._client.stats["reconnects"]
+        self._heard = self._now()
+        while self._over is None:
+            if not self._client.is_connected or self._client.stats["reconnects"] != connects:
+                return "the connection was lost"
+            if self._now() - self._heard > SILENCE:
+                return "nothing was heard"
+            await self._confirm()
+            await self._next_look()
+        return self._over
+
+    def close(self) -> int:
+        """Take nothing more; returns the last position that was kept."""
+        self._end("it was left")
+        return self.position
+
+    async def take(self, message: Msg) -> None:
+        """Take what the server has sent."""
+        self._heard = self._now()
+        if self._over is not None:
+            return
+        if message.headers is not None and "Status" in message.headers:
+            self._take_status(message.headers, message.reply)
+        else:
+            self._take_record(message)
+
+    def _take_record(self, message: Msg) -> None:
+        sent, position = message.metadata.sequence.consumer, message.metadata.sequence.stream
+        if sent != self._delivered + 1:
+            self._end(f"delivery {self._delivered + 1} is missing")
+        elif position != self.position + 1:
+            self.hole = f"record {self.position + 1} was taken out of the stream"
+            self._end(self.hole)
+        elif self._backlog.is_full:
+            self._end("too much was sent")
+        else:
+            self._delivered = sent
+            self.position = position
+            self._backlog.put(position, message.data)
+
+    def _take_status(self, headers: dict[str, str], reply: str) -> None:
+        """Take a heartbeat, or the question whether to go on."""
+        if reply:
+            self._unconfirmed = reply
+        elif headers.get("Nats-Consumer-Stalled"):  # the answer was lost
+            self._unconfirmed = headers["Nats-Consumer-Stalled"]
+        if int(headers.get("Nats-Last-Consumer", self._delivered)) != self._delivered:
+            self._end("what was delivered last is missing")
+        self._wake.set()
+
+    async def _confirm(self) -> None:
+        """Let the server go on, if there is room."""
+        if self._unconfirmed is not None and self._backlog.is_small:
+            subject, self._unconfirmed = self._unconfirmed, None
+            await self._client.publish(subject)
+
+    async def _next_look(self) -> None:
+        self._wake.clear()
+        # Room comes without waking anybody: while a server waits for it, it is looked for often.
+        pause = _LOOK_EVERY if self._unconfirmed is None else _LOOK_EVERY / 50
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
+
+    def _end(self, reason: str) -> None:
+        self._over = self._over or reason
+        self._wake.set()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _why_lost(state: StreamState, epoch: str, position: int) -> str | None:
+    """Return why what comes behind a position is not to be had, if that is so."""
+    if state.epoch != epoch:
+        return "the stream was replaced by another one: its log is not the one of this data"
+    if state.last < position:
+        return (
+            f"the stream ends at record {state.last}, and {position} were applied here: the servers"
+            " have lost what they had acknowledged"
+        )
+    if state.first > position + 1:
+        return (
+            f"record {position + 1} is not in the stream any more, which begins at {state.first}:"
+            " start the node again, so that it takes a snapshot"
+        )
+    return None
+
+
+def _config(name: str, inbox: str, start: int) -> api.ConsumerConfig:
+    return api.ConsumerConfig(
+        name=name,
+        deliver_subject=inbox,
+        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=start,
+        ack_policy=api.AckPolicy.NONE,
+        max_deliver=1,
+        flow_control=True,
+        idle_heartbeat=_HEARTBEAT,
+        inactive_threshold=_FORGOTTEN_AFTER,
+        mem_storage=True,
+        num_replicas=1,
+    )

@@ -1,0 +1,178 @@
+"""The stream of a cluster's log: made where it is missing, and never altered where it is there.
+
+What a node needs of it is checked; what makes its promises weaker is said in the log.
+"""
+
+import asyncio
+import secrets
+from typing import Final, NamedTuple
+
+from nats.js import JetStreamContext, api
+from nats.js.errors import APIError, NotFoundError
+
+from chat_service.logs import get
+from chat_service.nats_connection import UNREACHABLE
+from chat_service.startup import StartupError
+
+_log = get("log")
+
+SAFE_REPLICAS: Final = 3
+KEPT_SECONDS: Final = 7 * 86_400.0
+"""How long records stay, for nodes that were away. The state itself keeps what was said."""
+
+MAX_RECORD_BYTES: Final = 1024 * 1024
+_DUPLICATES_SECONDS: Final = 120.0
+_SHORT_SECONDS: Final = 86_400.0
+_EPOCH: Final = "chat.epoch"
+_BASE: Final = "chat.base"
+_TRY_EVERY: Final = 1.0
+_COMPLAIN_EVERY: Final = 10
+
+NO_CLUSTER: Final = 10_074
+_NAME_IN_USE: Final = 10_058
+"""Error codes of JetStream (https://github.com/nats-io/nats-server/blob/main/server/errors.json)."""
+
+
+class Origin(NamedTuple):
+    """What a log began with: its epoch, and the digest of the state before its first record.
+
+    That digest is empty where there was nothing.
+    """
+
+    epoch: str
+    base: str = ""
+
+
+class StreamState(NamedTuple):
+    """What a stream holds: of which log, from which record up to which, in so many copies."""
+
+    epoch: str
+    first: int
+    last: int
+    base: str
+    """As of the log's Origin."""
+    replicas: int
+
+
+class LogStream:
+    """The stream of a name, with its one subject."""
+
+    def __init__(self, js: JetStreamContext, name: str) -> None:
+        self.name = name
+        self.subject = f"{name}.log"
+        self._js = js
+
+    async def look(self) -> StreamState:
+        """Return what it holds now; raises UNREACHABLE."""
+        return _state(await self._js.stream_info(self.name))
+
+    async def find(self) -> StreamState | None:
+        """Return what it holds now, None if it is missing; raises UNREACHABLE."""
+        try:
+            return await self.look()
+        except NotFoundError:
+            return None
+
+    async def open(self, replicas: int | None, origin: Origin | None = None) -> StreamState:
+        """Return what the stream holds, which is made if it is missing.
+
+        None takes as many replicas as are safe, if there are servers for them. `origin` is that of
+        a log that moves here. Waits for JetStream as long as it cannot answer. Raises StartupError
+        if the stream is there and cannot be used.
+        """
+        origin = origin or Origin(secrets.token_hex(8))
+        tries = 0
+        while True:
+            try:
+                info = await self._found_or_made(replicas, origin)
+            except UNREACHABLE as error:
+                if tries % _COMPLAIN_EVERY == 0:
+                    _log.warning("JetStream cannot give the stream", name=self.name, reason=error)
+                tries += 1
+                await asyncio.sleep(_TRY_EVERY)
+            else:
+                self._check(info)
+                return _state(info)
+
+    async def _found_or_made(self, replicas: int | None, origin: Origin) -> api.StreamInfo:
+        try:
+            return await self._js.stream_info(self.name)
+        except NotFoundError:
+            return await self._make(replicas or SAFE_REPLICAS, origin, alone=replicas is None)
+
+    async def _make(self, replicas: int, origin: Origin, *, alone: bool) -> api.StreamInfo:
+        """Make the stream; if `alone`, also where there is only one server."""
+        config = api.StreamConfig(
+            name=self.name,
+            description="the log of a chat: what every node of it applies, in this order",
+            subjects=[self.subject],
+            retention=api.RetentionPolicy.LIMITS,
+            storage=api.StorageType.FILE,
+            discard=api.DiscardPolicy.OLD,
+            max_age=KEPT_SECONDS,
+            max_msg_size=MAX_RECORD_BYTES,
+            duplicate_window=_DUPLICATES_SECONDS,
+            num_replicas=replicas,
+            allow_direct=True,
+            deny_delete=True,
+            metadata={_EPOCH: origin.epoch, _BASE: origin.base},
+        )
+        try:
+            return await self._js.add_stream(config)
+        except APIError as error:
+            if error.err_code == NO_CLUSTER and alone and replicas > 1:
+                return await self._make(1, origin, alone=False)
+            if error.err_code == _NAME_IN_USE:  # another node was quicker
+                return await self._js.stream_info(self.name)
+            raise
+
+    def _check(self, info: api.StreamInfo) -> None:
+        config = info.config
+        for wrong, reason in (
+            (config.subjects != [self.subject], f"its subjects are not {self.subject} alone"),
+            (config.retention != api.RetentionPolicy.LIMITS, "its retention is not limits"),
+            (config.sealed, "it is sealed"),
+            (config.no_ack, "it acknowledges nothing"),
+            (_EPOCH not in (config.metadata or {}), f"it has no {_EPOCH} in its metadata"),
+            (0 < (config.max_msg_size or 0) < MAX_RECORD_BYTES, "its messages are too small"),
+        ):
+            if wrong:
+                raise StartupError(
+                    f"the stream {self.name} cannot be the log: {reason}; name another by"
+                    " --nats-stream, or take that one away"
+                )
+        self._warn(config)
+
+    def _warn(self, config: api.StreamConfig) -> None:
+        """Say where the stream promises less than this service does."""
+        for weak, setting, risk in (
+            (
+                (config.num_replicas or 1) < SAFE_REPLICAS,
+                f"num_replicas={config.num_replicas or 1}",
+                "what is acknowledged may be lost with one server's disk or power; safe are 3"
+                " replicas on separate power, or sync_interval: always in NATS",
+            ),
+            (
+                config.storage == api.StorageType.MEMORY,
+                "storage=memory",
+                "what is acknowledged is lost when the servers stop",
+            ),
+            (
+                0 < (config.max_age or 0) < _SHORT_SECONDS,
+                f"max_age={config.max_age}",
+                "nodes that were away for longer start from a snapshot",
+            ),
+        ):
+            if weak:
+                _log.warning("the stream is weaker", name=self.name, setting=setting, risk=risk)
+
+
+def _state(info: api.StreamInfo) -> StreamState:
+    known = info.config.metadata or {}
+    return StreamState(
+        known.get(_EPOCH, ""),
+        max(info.state.first_seq, 1),
+        info.state.last_seq,
+        known.get(_BASE, ""),
+        info.config.num_replicas or 1,
+    )

@@ -1,0 +1,169 @@
+"""The nodes of a cluster, as one of them sees the others: who lives, and who says the same.
+
+Pure but for what it is given: times are seconds of a clock that never jumps, and none is read here.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from chat_service.core.signals import Heartbeat
+
+PULSE: Final = 0.5
+"""Seconds between two heartbeats of a node."""
+
+AWAY_AFTER: Final = 4.0
+"""Seconds of silence after which a node's users are told as gone, until it is heard again."""
+
+DEAD_AFTER: Final = 10.0
+"""Seconds of silence after which a node's seats are released."""
+
+OUT_OF_TOUCH: Final = 1.5
+"""Seconds without its own heartbeats after which a node judges nobody: it may be the deaf one."""
+
+
+class Life(IntEnum):
+    """How a node is."""
+
+    LIVE = 0
+    AWAY = 1
+    DEAD = 2
+
+
+class Verdicts(NamedTuple):
+    """Whose lives have changed, by their instances."""
+
+    away: list[str]
+    back: list[str]
+    dead: list[str]
+
+
+class Peer:
+    """A node, this one included. `last` is its latest heartbeat, None if it was never heard."""
+
+    __slots__ = ("heard", "last", "life")
+
+    def __init__(self, heard: float, last: Heartbeat | None) -> None:
+        self.heard = heard
+        self.last = last
+        self.life = Life.LIVE
+
+
+class Peers:
+    """Every node that was heard of, by its instance. `own` is the instance of this one."""
+
+    def __init__(self, own: str) -> None:
+        self._own = own
+        self._peers: dict[str, Peer] = {}
+        self._in_touch = False
+
+    @property
+    def in_touch(self) -> bool:
+        """Whether this node can judge others: it was so at the last judgement."""
+        return self._in_touch
+
+    def all(self) -> Iterable[Peer]:
+        """Return those whose heartbeats were heard."""
+        return [peer for peer in self._peers.values() if peer.last is not None]
+
+    def dead(self) -> list[str]:
+        """Return the nodes that are dead."""
+        return [instance for instance, peer in self._peers.items() if peer.life is Life.DEAD]
+
+    def name(self, instance: str) -> str:
+        """Return what a node is called; empty if it was never heard."""
+        peer = self._peers.get(instance)
+        return peer.last.name if peer is not None and peer.last is not None else ""
+
+    def leads(self) -> bool:
+        """Tell whether this node is the one, of all that live, to do what one has to do."""
+        live = [(it.name, it.instance) for it in self._live()]
+        return bool(live) and min(live)[1] == self._own
+
+    def heard(self, heartbeat: Heartbeat, now: float) -> None:
+        """Take a heartbeat."""
+        peer = self._peers.setdefault(heartbeat.instance, Peer(now, heartbeat))
+        peer.heard, peer.last = now, heartbeat
+
+    def expect(self, instances: Iterable[str], now: float) -> None:
+        """Count the silence of nodes that have seats, whether or not they were ever heard."""
+        for instance in instances:
+            if instance not in self._peers:
+                self._peers[instance] = Peer(now, None)
+
+    def forget(self, instance: str) -> None:
+        """Think no more of a node."""
+        self._peers.pop(instance, None)
+
+    def judge(self, now: float, *, log_works: bool) -> Verdicts:
+        """Return whose lives have changed; nobody's while this node itself may be cut off."""
+        verdicts = Verdicts([], [], [])
+        own = self._peers.get(self._own)
+        if not log_works or own is None or now - own.heard > OUT_OF_TOUCH:
+            self._in_touch = False
+            return verdicts
+        if not self._in_touch:
+            # What was silent meanwhile could not be heard: everyone has as long again.
+            self._in_touch = True
+            for peer in self._peers.values():
+                peer.heard = now
+        for instance, peer in self._peers.items():
+            life = _life(now - peer.heard)
+            if life != peer.life:
+                (verdicts.back, verdicts.away, verdicts.dead)[life].append(instance)
+                peer.life = life
+        return verdicts
+
+    def _live(self) -> list[Heartbeat]:
+        return [peer.last for peer in self._peers.values() if peer.last and peer.life is Life.LIVE]
+
+
+class Comparison:
+    """Compares what other nodes have made of the log with what this one has.
+
+    `digest_at` gives the digest of a position that was applied here lately, and None of any other.
+    """
+
+    def __init__(
+        self, own: Callable[[], Heartbeat], digest_at: Callable[[int], bytes | None]
+    ) -> None:
+        self.agreed = 0
+        """The highest position at which another node had the same digest."""
+        self.diverged: dict[str, int] = {}
+        """The nodes that have made something else of the log, each with the position."""
+        self._own = own
+        self._digest_at = digest_at
+        self._pending: dict[str, Heartbeat] = {}
+
+    def heard(self, heartbeat: Heartbeat) -> None:
+        """Take what another node says, to look at when this one is as far."""
+        own = self._own()
+        # Another version may digest the same otherwise. One that is ahead keeps being so, so the
+        # first thing that it said waits, not the latest.
+        if heartbeat.instance != own.instance and heartbeat.version == own.version:
+            self._pending.setdefault(heartbeat.instance, heartbeat)
+
+    def compare(self) -> list[Heartbeat]:
+        """Compare what can be compared now; returns what is found to differ for the first time."""
+        position = self._own().position
+        ready = [it for it in self._pending.values() if it.position <= position]
+        found: list[Heartbeat] = []
+        for heartbeat in ready:
+            del self._pending[heartbeat.instance]
+            ours = self._digest_at(heartbeat.position)
+            if ours == heartbeat.digest:
+                self.agreed = max(self.agreed, heartbeat.position)
+            elif ours is not None and heartbeat.instance not in self.diverged:
+                self.diverged[heartbeat.instance] = heartbeat.position
+                found.append(heartbeat)
+        return found
+
+    def forget(self, instance: str) -> None:
+        """Wait no more for what a node has said."""
+        self._pending.pop(instance, None)
+
+
+def _life(silence: float) -> Life:
+    if silence >= DEAD_AFTER:
+        return Life.DEAD
+    return Life.AWAY if silence >= AWAY_AFTER else Life.LIVE

@@ -1,0 +1,184 @@
+"""`chat-server backup` and its like: what the operator does with a server's data as a whole."""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, cast
+
+import click
+from click.core import ParameterSource
+
+from chat_service import logs, values
+from chat_service.console import data as use
+from chat_service.console import moving
+from chat_service.console.listing import Row, lines
+from chat_service.console.moving import Destination
+from chat_service.console.place import FILE, Place, at_place, option
+from chat_service.console.port import NotDone
+from chat_service.logs import printable
+from chat_service.nats_connection import NatsSettings
+from chat_service.startup import StartupError
+
+_FILE: Final = click.argument("file", type=FILE)
+_DIRECTORY: Final = values.Parsed(values.directory)
+_COLUMNS: Final = ("data", "sound", "epoch", "seq", "position", "digest", "content")
+_NODE_COLUMNS: Final = ("node", "live", "agrees", "position", "connections", "version", "instance")
+_NATS: Final = (
+    option("--nats", type=values.Parsed(values.servers), metavar="URL[,URL…]", help="The servers."),
+    option("--nats-creds", type=FILE, metavar="FILE", help="Credentials for NATS."),
+    option("--nats-ca", type=FILE, metavar="FILE", help="Who signs their certificates, PEM."),
+    option("--nats-cert", type=FILE, metavar="FILE", help="A certificate for NATS, PEM."),
+    option("--nats-key", type=FILE, metavar="FILE", help="Its key, PEM."),
+    option("--nats-stream", metavar="NAME", help="The stream.  [default: the setting]"),
+    option("--nats-replicas", type=click.IntRange(1, 5), help="Copies of the stream."),
+    click.help_option(allow_from_autoenv=False),
+)
+
+
+def _at_data(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the directory of the data, by its option or by the setting."""
+
+    @option("--data", type=_DIRECTORY, metavar="DIR", help="The data.  [default: the setting]")
+    @click.help_option(allow_from_autoenv=False)
+    @wraps(command)
+    @click.pass_context
+    def placed(context: click.Context, /, data: Path | None, **given: Any) -> None:
+        if context.get_parameter_source("data") is not ParameterSource.COMMANDLINE:
+            data = context.find_root().params.get("data")
+        _in_one_line(lambda: command(_kept(data), **given))
+
+    return cast("Callable[..., None]", placed)
+
+
+def _at_cluster(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command a cluster whose NATS servers are told by its options or by the settings."""
+
+    @wraps(command)
+    @click.pass_context
+    def placed(context: click.Context, /, file: Path, **given: Any) -> None:
+        settings = context.find_root().params
+        chosen = {name: settings[name] if it is None else it for name, it in given.items()}
+        if not chosen["nats"]:
+            raise click.ClickException("say where NATS is: --nats URL")
+        nats = NatsSettings(
+            chosen["nats"],
+            "chat-server import",
+            *(chosen[it] for it in ("nats_creds", "nats_ca", "nats_cert", "nats_key")),
+        )
+        destination = Destination(nats, chosen["nats_stream"], chosen["nats_replicas"])
+        _in_one_line(lambda: command(destination, file))
+
+    for declare in reversed(_NATS):
+        placed = declare(placed)
+    return cast("Callable[..., None]", placed)
+
+
+@click.command()
+@_FILE
+@_at_data
+def backup(data: Path, file: Path) -> None:
+    """Copy a server's data to FILE, whether it runs or not."""
+    seq = use.backup(data, file)
+    _say(f"backed up {data} to {file}, up to seq {seq}")
+
+
+@click.command()
+@_FILE
+@option(
+    "--same-log",
+    is_flag=True,
+    help="Keep the epoch: for a node of a cluster, which then takes the rest from its log.",
+)
+@_at_data
+def restore(data: Path, file: Path, *, same_log: bool) -> None:
+    """Make the data of a server from the backup FILE.
+
+    There must be none yet. Clients that have seen more than the backup holds are told of the gap
+    when they come back, unless --same-log says that the rest is still there, in a cluster's log.
+    """
+    use.restore(file, data, same_log=same_log)
+    _say(f"restored {data} from {file}")
+
+
+@click.command()
+@click.argument("places", metavar="[DIR|FILE]...", nargs=-1, type=FILE)
+@option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@at_place
+def check(place: Place, places: Sequence[Path], *, as_json: bool) -> None:
+    """Look servers' data or backups over, and hold them against each other.
+
+    Tells whether each file is sound, how far in which log it is, the digest of what the log's
+    records did and that of everything it holds. Nodes of a cluster that stand at the same position
+    hold the same; if any two do not, or a file is damaged, the exit status is 1.
+
+    With --server it tells of the nodes of a running cluster, which compare those digests all the
+    time.
+    """
+    if place.server is not None:
+        told = place.ask_running(lambda it: it.statistics())
+        _show(_NODE_COLUMNS, *use.check_nodes(told), as_json=as_json)
+    else:
+        checked, wrong = use.check(places or (_kept(place.data),))
+        _show(_COLUMNS, [_row(it) for it in checked], wrong, as_json=as_json)
+
+
+@click.command()
+@_FILE
+@_at_data
+def export(data: Path, file: Path) -> None:
+    """Take a stopped server's data to FILE, for a cluster to begin with.
+
+    Epoch, seqs and all else stay as they are, so clients go on where they were. From then on the
+    cluster has the history: start the old server on its data no more.
+    """
+    seq = use.export(data, file)
+    _say(f"exported {data} to {file}, up to seq {seq}; now: chat-server import {file} --nats URL")
+
+
+@click.command("import")
+@_FILE
+@_at_cluster
+def import_(destination: Destination, file: Path) -> None:
+    """Begin a cluster's log with the history in FILE, as chat-server export makes it.
+
+    Its stream must not be there yet. Then start every node with the same --nats, on no data: each
+    takes the history from there.
+    """
+    logs.configure("warning", "human")
+    seq = moving.import_(file, destination)
+    _say(f"the log in the stream {destination.stream} goes on from seq {seq}")
+
+
+COMMANDS: Final = {it.name: it for it in (backup, check, export, import_, restore)}
+
+
+def _row(checked: use.Checked) -> Row:
+    findings = checked.findings
+    return {"data": str(checked.path), "sound": not findings.faults, **findings._asdict()}
+
+
+def _show(
+    columns: Sequence[str], rows: Sequence[Row], wrong: Sequence[str], *, as_json: bool
+) -> None:
+    """Print what was found; raises NotDone with what is wrong."""
+    for line in lines(columns, rows, as_json=as_json):
+        click.echo(line)
+    if wrong:
+        raise NotDone("; ".join(wrong))
+
+
+def _kept(data: Path | None) -> Path:
+    if data is None:
+        raise NotDone("--data :memory: keeps nothing to work on")
+    return data
+
+
+def _in_one_line(act: Callable[[], None]) -> None:
+    try:
+        act()
+    except (NotDone, StartupError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _say(text: str) -> None:
+    click.echo(printable(text))

@@ -1,0 +1,31 @@
+"""Signals as they travel between nodes: `chat.cluster.v1.Signal`."""
+
+from google.protobuf.message import DecodeError
+
+from chat.cluster.v1 import signal_pb2
+from chat_service.core.signals import Heartbeat, Signal
+
+
+def encode_signal(signal: Signal) -> bytes:
+    """Encode a signal."""
+    heartbeat = signal_pb2.Heartbeat(
+        instance=signal.instance,
+        name=signal.name,
+        version=signal.version,
+        position=signal.position,
+        digest=signal.digest,
+        sessions=signal.sessions,
+    )
+    return signal_pb2.Signal(heartbeat=heartbeat).SerializeToString()
+
+
+def decode_signal(data: bytes) -> Signal | None:
+    """Decode a signal; None if it is none that this version knows."""
+    try:
+        signal = signal_pb2.Signal.FromString(data)
+    except DecodeError:
+        return None
+    if not signal.HasField("heartbeat"):
+        return None
+    it = signal.heartbeat
+    return Heartbeat(it.instance, it.name, it.version, it.position, it.digest, it.sessions)

@@ -1,0 +1,1 @@
+"""The generated contract; see `proto/`."""

@@ -1,0 +1,1 @@
+"""Several nodes on real NATS servers, which the tests start themselves."""

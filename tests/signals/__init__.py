@@ -1,0 +1,1 @@
+"""Signals between nodes, over each adapter."""
