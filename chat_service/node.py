@@ -40,7 +40,7 @@ from chat_service.transports.connect import Calls
 from chat_service.transports.http_connections import HttpConnections
 from chat_service.transports.rpc import RpcTransport
 from chat_service.transports.tcp import TcpTransport
-from chat_service.transports.unary import UnaryService
+from chat_service.transports.web import WebTransport
 from chat_service.watch import Watch
 
 _log = get("node")
@@ -158,9 +158,7 @@ class Node:
         )
         inquiries = Inquiries(self.hub, self._store)
         flood = _flood_control(config)
-        return Services(
-            self.hub, log, self._store, inquiries, flood, doorman, _now, self._instance
-        )
+        return Services(self.hub, log, self._store, inquiries, flood, doorman, _now, self._instance)
 
     async def _take_seats(self) -> None:
         """Begin with the names that are held: those of the last run, or of all nodes."""

@@ -16,7 +16,7 @@ from chat_service.state.inspection import inspect
 from tests.cluster.nodes import Cluster, cluster
 from tests.cluster.servers import NatsServers, nats_server, stream
 from tests.scenarios.heard import Said
-from tests.scenarios.people import GrpcPerson
+from tests.scenarios.programs import GrpcPerson
 
 __all__ = ["nats_server", "stream"]
 

@@ -10,7 +10,7 @@ from chat_service import snapshot_keeper
 from tests.cluster.nodes import Cluster
 from tests.cluster.servers import StartNats, start_nats
 from tests.scenarios.heard import Said
-from tests.scenarios.people import GrpcPerson
+from tests.scenarios.programs import GrpcPerson
 from tests.waiting import until
 
 __all__ = ["start_nats"]

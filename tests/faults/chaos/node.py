@@ -52,7 +52,16 @@ class NodeProcess:
         command = [
             *(sys.executable, "-m", "tests.faults.chaos.slow_disk", str(self._switch)),
             *("--nats", servers, "--nats-stream", self._stream, "--node", self.name),
-            *("--data", str(self.data), "--grpc", f"127.0.0.1:{self.port}", "--tcp", "off", "--web", "off"),
+            *(
+                "--data",
+                str(self.data),
+                "--grpc",
+                f"127.0.0.1:{self.port}",
+                "--tcp",
+                "off",
+                "--web",
+                "off",
+            ),
             *("--rate-commands", "off", "--rate-connects", "off", "--rate-bytes", "off"),
         ]
         with self._stderr.open("ab") as stderr:
