@@ -12,8 +12,8 @@ from bench.load.message import MARK, seq_at
 from bench.load.plan import Flow, Seat
 from bench.load.reader import Lane, Reader
 from bench.load.sender import Sender
-from bench.systems import SYSTEMS
-from bench.systems.port import Client, with_variants
+from bench.systems import DRIVEN
+from bench.systems.port import Client
 
 _AT_ONCE = 64
 """Connections that are being made at a time."""
@@ -84,7 +84,7 @@ class Station:
     """The connections of one worker. Its coroutines are the commands."""
 
     def __init__(self, system: str, address: str, board: Board, worker: int) -> None:
-        self._connect = with_variants(SYSTEMS.values())[system].clients(address)
+        self._connect = DRIVEN[system].clients(address)
         self._board = board
         self._worker = worker
         self._lanes: dict[int, Lane] = {}

@@ -8,6 +8,7 @@ from bench.scenarios import (
     history,
     ingest,
     memory,
+    nodes,
     one_message,
     paced,
     rooms,
@@ -24,5 +25,6 @@ SCENARIOS: Final = {
         memory.SCENARIO,
         fairness.SCENARIO,
         history.SCENARIO,
+        nodes.SCENARIO,
     )
 }

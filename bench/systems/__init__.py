@@ -7,7 +7,8 @@ from bench.systems.chat import ChatOverRpc, ChatOverTcp
 from bench.systems.irc import NgIrcd
 from bench.systems.mqtt import Mosquitto
 from bench.systems.nats import Nats
-from bench.systems.port import System
+from bench.systems.nodes import NODES
+from bench.systems.port import System, with_variants
 from bench.systems.web import ChatOverWebJson, ChatOverWebProtobuf
 
 _ALL: Final[tuple[System, ...]] = (
@@ -21,3 +22,5 @@ _ALL: Final[tuple[System, ...]] = (
     NgIrcd(),
 )
 SYSTEMS: Final = {system.name: system for system in _ALL}
+DRIVEN: Final = with_variants((*_ALL, *NODES))
+"""What clients can be had for: also the variants, and what one scenario alone measures."""

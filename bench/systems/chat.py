@@ -11,7 +11,7 @@ from bench.systems.sockets import SocketClient
 from chat_service import __version__
 
 _TRANSPORTS: Final = ("grpc", "tcp", "web")
-_OPTIONS: Final = (
+OPTIONS: Final = (
     "--rate-commands", "off", "--rate-bytes", "off", "--rate-connects", "off",
     # "info" for what it says when it stops. None of its lines at that level comes once a message.
     "--log-level", "info", "--log-format", "human", "--max-sessions", "20000",
@@ -131,7 +131,7 @@ def start_chat(directory: Path, transport: str, other: str = "") -> ServerProces
     ]
     data = str(directory / "data")
     return ServerProcess(
-        python_module("chat_service", *listening, "--data", data, *_OPTIONS),
+        python_module("chat_service", *listening, "--data", data, *OPTIONS),
         directory,
         announced(transport),
         announced(other) if other else None,

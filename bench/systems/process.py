@@ -51,10 +51,20 @@ class ServerProcess:
     def __exit__(self, *_error: object) -> None:
         self.stop()
 
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
     def cpu_seconds(self) -> float:
         """Return the CPU time, user and system, of all threads so far."""
+        return self.cpu_seconds_of(self.pid)
+
+    @staticmethod
+    def cpu_seconds_of(pid: int) -> float:
+        """Return the CPU time of a process."""
         # The name in parentheses may hold anything; utime and stime are fields 14 and 15 (proc(5)).
-        stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(stat[11]) + int(stat[12])) / _TICKS
 
     def rss_bytes(self) -> int:

@@ -92,6 +92,8 @@ class Hub:
         registered = subscriber in self.registry.of_user(subscriber.user)
         self._forget(subscriber)
         if registered:
+            # It is so whatever becomes of the entry: the storage may be full, the log away.
+            self.attendance.exited(subscriber.id, subscriber.user, hold=hold)
             self.release(subscriber.id, subscriber.user, subscriber.client, hold=hold)
 
     def release(self, session: str, user: str, client: bytes, *, hold: bool) -> None:
