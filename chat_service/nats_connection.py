@@ -212,12 +212,12 @@ class _Complaints:
         """Take note of what went wrong."""
         if _is_refusal(error) and not self.hopeless.done():
             self.hopeless.set_result(
-                f"NATS at {self._servers} is not to be used like that: {_reason(error)}"
+                f"NATS at {self._servers} is not to be used like that: {why(error)}"
             )
         now = asyncio.get_running_loop().time()
         if now - self._last >= _COMPLAIN_EVERY:
             self._last = now
-            _log.warning("no connection to NATS", servers=self._servers, reason=_reason(error))
+            _log.warning("no connection to NATS", servers=self._servers, reason=why(error))
 
     async def over(self) -> None:
         """Take note that all is well again."""
@@ -234,7 +234,8 @@ def _is_refusal(error: Exception) -> bool:
     return "authorization violation" in str(error).lower()
 
 
-def _reason(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """Return what an error says, or at least what it is called."""
     return str(error) or type(error).__name__
 
 

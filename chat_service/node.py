@@ -173,7 +173,7 @@ class Node:
         self._foundation.begin()
         follower = Follower(self._ledger, self._store, self.hub)
         self._following = asyncio.create_task(follower.run(), name="follower")
-        retention = Retention(self._config.keep, self._ledger, self._store, _now)
+        retention = Retention(self._config.keep, self._ledger, self._store, _now, self._leads)
         self._trimming = asyncio.create_task(retention.run(), name="retention")
         self._watching = [asyncio.create_task(self.loop_lag.run(), name="loop lag")]
         if tls is not None:
@@ -182,7 +182,7 @@ class Node:
     def _watch_nodes(self) -> None:
         """Start what needs to know which nodes live."""
         self._watching.append(asyncio.create_task(self.watch.run(), name="watch"))
-        keeping = self._foundation.keep_snapshots(lambda: self.watch.leads)
+        keeping = self._foundation.keep_snapshots(self._leads)
         self._watching.append(asyncio.create_task(keeping, name="snapshots"))
 
     def _build_transports(self, services: Services, tls: Tls | None) -> None:
@@ -272,6 +272,10 @@ class Node:
         for result in results:
             if isinstance(result, Exception):
                 raise StartupError(f"cannot go on: {result}") from result
+
+    def _leads(self) -> bool:
+        """Tell whether this node does what only one has to do."""
+        return self._config.nats is None or self.watch.leads
 
     def _heartbeat(self) -> Heartbeat:
         position = self._store.position

@@ -25,13 +25,21 @@ CUT_EVERY: Final = 0.05
 
 
 class Retention:
-    """Proposes cuts; `run` is its one task."""
+    """Proposes cuts, as long as that is this node's to do (`mine`); `run` is its one task."""
 
-    def __init__(self, keep: Keep, log: Log, store: Store, now: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        keep: Keep,
+        log: Log,
+        store: Store,
+        now: Callable[[], int],
+        mine: Callable[[], bool],
+    ) -> None:
         self._keep = keep
         self._ledger = log
         self._store = store
         self._now = now
+        self._mine = mine
 
     async def run(self) -> None:
         """Trim until cancelled; without anything to trim by, do nothing at all."""
@@ -47,6 +55,8 @@ class Retention:
             await asyncio.sleep(CUT_EVERY if cut is not None else LOOK_EVERY)
 
     async def _next_cut(self) -> Trim | None:
+        if not self._mine():
+            return None
         age = self._keep.seconds
         before = None if age is None else self._now() - round(age * 1_000_000)
         try:

@@ -21,7 +21,7 @@ from chat_service.log.backlog import Backlog
 from chat_service.log.port import LogLost
 from chat_service.log.stream import LogStream, StreamState
 from chat_service.logs import get
-from chat_service.nats_connection import UNREACHABLE
+from chat_service.nats_connection import UNREACHABLE, why
 
 _log = get("log")
 
@@ -64,7 +64,7 @@ class Consumer:
                 reason = _why_lost(await self._stream.look(), epoch, self._position)
                 self._doubt(reason or await self._deliver())
             except UNREACHABLE as error:
-                _log.info("the log cannot be followed now", reason=repr(error))
+                _log.info("the log cannot be followed now", reason=why(error))
             if self._client.is_closed:
                 raise LogLost(f"NATS has ended the connection for good: {self._client.last_error}")
             await asyncio.sleep(_TRY_EVERY)

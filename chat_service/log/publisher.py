@@ -19,7 +19,7 @@ from chat_service.core.errors import Unavailable
 from chat_service.log.backlog import MAX_BATCH, MAX_BATCH_BYTES
 from chat_service.log.stream import LogStream
 from chat_service.logs import get
-from chat_service.nats_connection import UNREACHABLE
+from chat_service.nats_connection import UNREACHABLE, why
 from chat_service.wire.record import encode_entry, encode_record
 
 _log = get("log")
@@ -128,7 +128,7 @@ class Publisher:
                         headers={"Nats-Msg-Id": f"{self.id}-{self._number}"},
                     )
             except UNREACHABLE as error:
-                _log.info("a record was not acknowledged", number=self._number, reason=repr(error))
+                _log.info("a record was not acknowledged", number=self._number, reason=why(error))
             else:
                 return ack.seq
             await asyncio.sleep(_TRY_EVERY)
