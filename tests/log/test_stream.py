@@ -7,6 +7,7 @@ from typing import Any
 import nats
 import pytest
 from nats.js import JetStreamContext, api
+from structlog.testing import capture_logs
 
 from chat_service.log.stream import KEPT_SECONDS, LogStream, Origin
 from chat_service.startup import StartupError
@@ -98,22 +99,22 @@ async def test_what_promises_less_is_said_in_the_log(
     stream: str,
     settings: dict[str, Any],
     named: str,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     await make(js, stream, **settings)
-    await LogStream(js, stream).open(None)
-    said = capsys.readouterr()
-    assert named in said.out + said.err
+    with capture_logs() as told:
+        await LogStream(js, stream).open(None)
+    assert named in [it.get("setting") for it in told]
 
 
 async def test_where_there_are_three_servers_there_are_three_copies(
-    nats_cluster: NatsServers, stream: str, capsys: pytest.CaptureFixture[str]
+    nats_cluster: NatsServers, stream: str
 ) -> None:
     client = await nats.connect(nats_cluster.url.split(","))
     js = client.jetstream(timeout=10)
-    await LogStream(js, stream).open(None)
+    with capture_logs() as told:
+        await LogStream(js, stream).open(None)
     assert (await js.stream_info(stream)).config.num_replicas == 3
-    assert "weaker" not in "".join(capsys.readouterr())
+    assert not [it for it in told if it["log_level"] == "warning"]
     await js.delete_stream(stream)
     await client.close()
 

@@ -19,10 +19,9 @@ from tests.scenarios.person import Person
 
 Meet = Callable[..., Awaitable[Person]]
 
-# Each among its own, and each before another kind. All pairs would take four times as long to show
-# the same, since transports meet in the hub alone.
+# Each acts before another kind, and looks on together with its own. All pairs would take four times
+# as long to show the same, since transports meet in the hub alone.
 _NAMES: Final = list(TRANSPORTS)
-_AMONG_THEMSELVES: Final = [(name, name) for name in _NAMES]
 _IN_A_CIRCLE: Final = list(zip(_NAMES, [*_NAMES[1:], _NAMES[0]], strict=True))
 
 SPREAD: Final = 3
@@ -36,11 +35,9 @@ class Scene(NamedTuple):
     nodes: int
 
 
-ALONE: Final = [
-    pytest.param(Scene(pair, 1), id=" ".join(pair)) for pair in _AMONG_THEMSELVES + _IN_A_CIRCLE
-]
+ALONE: Final = [pytest.param(Scene(pair, 1), id=" ".join(pair)) for pair in _IN_A_CIRCLE]
 SPREAD_OUT: Final = [
-    pytest.param(Scene(pair, SPREAD), id=" ".join((*pair, "spread"))) for pair in _IN_A_CIRCLE
+    pytest.param(Scene(pair, SPREAD), id=" ".join((*pair, "spread"))) for pair in _IN_A_CIRCLE[::2]
 ]
 
 
