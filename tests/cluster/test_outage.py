@@ -64,7 +64,7 @@ async def post(client: RpcClient, nonce: int) -> asyncio.Future[events_pb2.Event
 async def accepted_at_last(client: RpcClient, nonce: int) -> None:
     """Send until the log answers again."""
     async with asyncio.timeout(20):
-        while not (await (await post(client, nonce))).HasField("ack"):
+        while not (await (await post(client, nonce))).HasField("ack"):  # noqa: ASYNC110  (asked again)
             await asyncio.sleep(0.1)
 
 

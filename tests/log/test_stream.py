@@ -91,7 +91,7 @@ async def test_a_stream_that_cannot_be_the_log_is_refused_in_one_sentence(
     [
         ({}, "num_replicas=1"),
         ({"storage": api.StorageType.MEMORY}, "storage=memory"),
-        ({"max_age": 60.0, "duplicate_window": 60.0}, "max_age=60"),
+        ({"max_age": 60.0, "duplicate_window": 60.0}, "max_age=60.0"),
     ],
 )
 async def test_what_promises_less_is_said_in_the_log(
