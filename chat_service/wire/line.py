@@ -23,6 +23,7 @@ from chat_service.core.commands import (
 )
 from chat_service.core.errors import ErrorCode, Refusal, Unauthenticated
 from chat_service.core.events import (
+    Ack,
     Error,
     Event,
     EventBody,
@@ -45,6 +46,9 @@ from chat_service.wire.whereabouts import Whereabouts
 
 _DECISIVE: Final = frozenset((Hello, Quit))
 """What is behind these waits for the answer."""
+
+_OWN_KEPT: Final = 4_096
+"""Events of its own that a connection knows again: more than it can have under way."""
 
 
 class LineCodec:
@@ -78,6 +82,8 @@ class LineCodec:
         """What the next session is to begin with."""
         self._notice = ""
         """What this connection is still to be told by itself."""
+        self._own: deque[int] = deque(maxlen=_OWN_KEPT)
+        """The seqs of what it has said and done itself lately."""
 
     @property
     def waiting(self) -> bool:
@@ -193,6 +199,7 @@ class LineCodec:
 
     def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
         """Render Acks, most of which are not shown."""
+        self._own.extend([it.body.seq for it in replies if isinstance(it.body, Ack)])
         if not (self._answers or self._notice or self._interview.hides):
             return b"", 0
         shown = [line for reply in replies if (line := self.encode(reply))]
@@ -212,9 +219,12 @@ class LineCodec:
         return self._encoded(lines) + self._take_notice()
 
     def recall(self, frames: Sequence[bytes]) -> bytes:
-        """Render committed events that the state has stored."""
-        room, user = self.places.current, self.user
-        events = [event for frame in frames for event in decode_frame(frame)]
+        """Render committed events that the state has stored, but for its own.
+
+        Who speaks while catching up has heard of it already; the Ack comes before the event does.
+        """
+        room, user, own = self.places.current, self.user, set(self._own)
+        events = [it for frame in frames for it in decode_frame(frame) if it.seq not in own]
         return self._encoded("".join([render(event.body, room, user) for event in events]))
 
     def _told(self, event: Event) -> bytes:

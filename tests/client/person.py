@@ -17,9 +17,11 @@ Open = Callable[..., "Terminal"]
 
 _ESCAPES: Final = re.compile(r"\x1b(\[[0-9;?]*[A-Za-z]|[=>78])")
 
-# Makes the pty the terminal of the program, as a login does: /dev/tty is to be this one.
+# Makes the pty the terminal of the program, as a login does: /dev/tty is to be this one, and Ctrl-C
+# counts, though the tests may run in the background, where it is ignored.
 _AT_ITS_TERMINAL: Final = """
-import fcntl, runpy, termios
+import fcntl, runpy, signal, termios
+signal.signal(signal.SIGINT, signal.default_int_handler)
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 runpy.run_module("chat_client", run_name="__main__", alter_sys=True)
 """

@@ -345,3 +345,11 @@ def test_no_bytes_and_no_replies_are_unexpected(chunks: list[bytes], data: st.Da
             assert isinstance(codec.encode(Event(data.draw(replies), ref=ref)), bytes)
     codec.end_of_input()
     assert codec.places.current.startswith("#")
+
+
+def test_what_one_says_while_catching_up_does_not_come_back() -> None:
+    codec = named()
+    codec.encode_replies([Event(Ack(7, 1), ref=3)])
+    said = [events.Message("#lobby", name, 1, name, 0, 0) for name in ("ann", "bob")]
+    frames = [encode_event(Event(it, seq)) for it, seq in zip(said, (7, 8), strict=True)]
+    assert codec.recall(frames).decode() == "bob: bob\n"
