@@ -15,15 +15,13 @@ from bench.report import Report
 from bench.results import Result
 from bench.scenarios import SCENARIOS
 from bench.scenarios.scenario import Bench, Scenario
-from bench.systems import SYSTEMS
-from bench.systems.port import System, with_variants
+from bench.systems import SYSTEMS, TITLES
+from bench.systems.port import System
 from bench.tables import as_text, rows
 
 _DOCS: Final = Path("docs")
 _PARTIAL: Final = Path("build/bench")
 """Where the report of a quick run goes, which is not worth keeping."""
-
-_TITLES: Final = {name: system.title for name, system in with_variants(SYSTEMS.values()).items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,9 +60,9 @@ def _run(scenario: Scenario, bench: Bench) -> list[Result]:
     for result in scenario.run(bench):
         results.append(result)
         what = result.failed and f"FAILED: {result.failed}"
-        print(f"  {_TITLES[result.system]}, {result.case} {what}".rstrip(), flush=True)
+        print(f"  {TITLES[result.system]}, {result.case} {what}".rstrip(), flush=True)
     if results:
-        print(f"\n{as_text(rows(results, _TITLES))}\n({time.monotonic() - started:.0f} s)")
+        print(f"\n{as_text(rows(results, TITLES))}\n({time.monotonic() - started:.0f} s)")
     return results
 
 

@@ -15,13 +15,12 @@ from bench.plots import draw
 from bench.results import Result
 from bench.scenarios import SCENARIOS
 from bench.scenarios.scenario import Scenario
-from bench.systems import DRIVEN
+from bench.systems import TITLES
 from bench.tables import as_markdown, rows
 
 _PAGE: Final = "performance.md"
 _FOLDER: Final = "performance"
 _PART: Final = re.compile(r"(<!-- bench (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_TITLES: Final = {name: system.title for name, system in DRIVEN.items()} | {"log": "the log alone"}
 
 
 class Report:
@@ -81,14 +80,14 @@ class Report:
         pictures = [
             f"![{plot.title}]({_FOLDER}/{plot.file}.svg)\n"
             for plot in scenario.plots
-            if draw(plot, results, _TITLES, self._folder / f"{plot.file}.svg")
+            if draw(plot, results, TITLES, self._folder / f"{plot.file}.svg")
         ]
         ran = f"{found['conditions']['date']}, revision {found['conditions']['revision']}."
         return "\n".join(
             [
                 f"{scenario.about}\n",
                 *pictures,
-                as_markdown(rows(results, _TITLES)) + "\n",
+                as_markdown(rows(results, TITLES)) + "\n",
                 *(f"Failed: {failure}\n" for failure in failures),
                 f"{ran}\n",
             ]

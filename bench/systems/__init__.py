@@ -24,3 +24,6 @@ _ALL: Final[tuple[System, ...]] = (
 SYSTEMS: Final = {system.name: system for system in _ALL}
 DRIVEN: Final = with_variants((*_ALL, *NODES))
 """What clients can be had for: also the variants, and what one scenario alone measures."""
+
+TITLES: Final = {name: system.title for name, system in DRIVEN.items()} | {"log": "the log alone"}
+"""What stands in the tables."""
