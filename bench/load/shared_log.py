@@ -76,14 +76,14 @@ async def _append(log: JetStreamLog, seconds: float, rate: float) -> int:
 async def _follow(log: JetStreamLog, carried: Carried) -> None:
     while True:
         await log.gathered(1)
-        for record in log.take():
-            now = time.monotonic_ns()
-            for entry in record.entries:
-                carried.messages += 1
-                if entry.ref != carried.messages:
-                    raise LoadError(f"entry {entry.ref} in the place of {carried.messages}")
-                carried.latencies.add((now - entry.at) // 1_000)
-            log.done(len(record.entries))
+        entries = [entry for record in log.take() for entry in record.entries]
+        now = time.monotonic_ns()
+        for entry in entries:
+            carried.messages += 1
+            if entry.ref != carried.messages:
+                raise LoadError(f"entry {entry.ref} in the place of {carried.messages}")
+            carried.latencies.add((now - entry.at) // 1_000)
+        log.done(len(entries))
 
 
 async def _drain(log: JetStreamLog) -> None:

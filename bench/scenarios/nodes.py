@@ -1,9 +1,11 @@
 """Many nodes: what sharing a log costs, and what two processes on one machine make of it."""
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from functools import partial
 
+import uvloop
+
+from bench.errors import LoadError
 from bench.load.measure import Measured
 from bench.load.plan import Flow, Seat, Trial, crowd, flood
 from bench.load.shared_log import carry
@@ -28,7 +30,7 @@ def _run(bench: Bench) -> Iterator[Result]:
     for words, rate in _LOADS:
         try:
             yield Result("log", f"append to follow, {words}", 0, _log_alone(bench, rate))
-        except OSError as error:
+        except LoadError as error:
             yield Result("log", f"append to follow, {words}", 0, failed=str(error))
 
 
@@ -67,7 +69,7 @@ def _latencies(found: Measured) -> Mapping[str, float]:
 def _log_alone(bench: Bench, rate: float) -> Mapping[str, float]:
     with bench.directory() as directory, JetStream(directory) as server:
         before = server.cpu_seconds()
-        carried = asyncio.run(carry(server.url, bench.seconds, rate))
+        carried = uvloop.run(carry(server.url, bench.seconds, rate))
         cpu = server.cpu_seconds() - before
     return {
         "deliveries_per_s": carried.messages / carried.seconds,
