@@ -21,8 +21,11 @@ from tests.processes import server_process  # noqa: F401  (a fixture)
 
 ANY_PORT = Endpoint("127.0.0.1", 0)
 
-# How long an example takes tells of the machine, which may have other things to do.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes tells of the machine, which may have other things to do. Each run draws
+# other examples, so it is the runs that add up.
+settings.register_profile(
+    "patient", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("patient")
 
 StartNode = Callable[..., Awaitable[Node]]

@@ -74,7 +74,7 @@ class Run:
 @pytest.mark.parametrize(
     "plan",
     [
-        pytest.param(Plan(6, [TO_NODES | TO_NATS]), id="6-faults"),
+        pytest.param(Plan(5, [TO_NODES | TO_NATS]), id="5-faults"),
         pytest.param(Plan(72, [TO_NODES | TO_NATS]), id="72-faults", marks=pytest.mark.long),
         pytest.param(Plan(80, [TO_NODES, TO_NATS]), id="80-faults-by-two", marks=pytest.mark.long),
     ],

@@ -178,7 +178,7 @@ def seats(hub: Hub) -> list[Seat]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(st.lists(st.lists(ENTRY, min_size=1, max_size=4), min_size=1, max_size=15))
 async def test_who_is_where_is_what_the_state_says(batches: list[list[Entry]]) -> None:
     with closing(State()) as state:

@@ -233,7 +233,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(STEPS, min_size=5, max_size=40))
 async def test_a_batch_shows_everyone_just_what_one_event_at_a_time_would(
     steps: list[tuple[str, ...]],

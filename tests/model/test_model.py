@@ -151,4 +151,4 @@ def _what(body: DurableBody) -> tuple[object, ...]:
 
 
 TestStateAgainstModel = StateAgainstModel.TestCase
-TestStateAgainstModel.settings = settings(max_examples=100, stateful_step_count=40)
+TestStateAgainstModel.settings = settings(max_examples=60, stateful_step_count=40)

@@ -83,7 +83,7 @@ def check(state: State, at: int) -> None:
         assert not list(seats_in(state, NETWORK))
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(logs)
 def test_some_things_are_never_true(entries: list[Entry]) -> None:
     with closing(State()) as state:

@@ -30,7 +30,7 @@ def cut(entries: Sequence[Entry], sizes: Sequence[int]) -> list[list[Entry]]:
     return [*batches, rest]
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(
     logs,
     st.lists(st.integers(1, 12), max_size=20),

@@ -116,7 +116,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(st.lists(STEPS, max_size=50), st.integers(0, 50), st.integers(0, 50), st.integers(0, 50))
 def test_what_is_missed_is_what_was_seen_by_who_was_there(
     entries: list[Entry], after: int, rooms_after: int, upto: int
