@@ -23,8 +23,10 @@ from chat_service.core.rules.proofs import CONSOLE
 from chat_service.node import Node
 
 PASSWORD: Final = "correct horse battery"
-_HASH: Final = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-"""As cheap as can be, for accounts whose password is not what a test is about."""
+CHEAP: Final = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""Hashes that cost as little as can be, where what they cost is not what a test is about."""
+
+_HASH: Final = CHEAP.hash(PASSWORD)
 
 _UNARY: Final[dict[str, MethodDescriptor]] = {
     method.input_type.full_name: method

@@ -4,6 +4,7 @@ import asyncio
 import faulthandler
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import uvloop
 from hypothesis import HealthCheck, settings
 
 from chat.v1 import chat_pb2_grpc
+from chat_service.auth.passwords import Passwords
 from chat_service.config import Config, Endpoint
 from chat_service.node import Node
-from tests.accounts import call  # noqa: F401  (a fixture)
+from tests.accounts import CHEAP, call  # noqa: F401  (a fixture)
 from tests.cluster.servers import nats_cluster, nats_server, start_nats, stream  # noqa: F401
 from tests.processes import server_process  # noqa: F401  (a fixture)
 
@@ -50,8 +52,12 @@ def pytest_runtest_teardown() -> Iterator[None]:
 
 
 @pytest.fixture
-async def start_node(tmp_path: Path) -> AsyncIterator[StartNode]:
-    """Return a function that starts a node, by default on a state of this test's own."""
+async def start_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[StartNode]:
+    """Return a function that starts a node, by default on a state of this test's own.
+
+    It hashes passwords as cheaply as can be; servers in processes of their own do not.
+    """
+    monkeypatch.setattr("chat_service.node.Passwords", partial(Passwords, CHEAP))
 
     async def start(**settings: Any) -> Node:
         defaults: dict[str, Any] = {

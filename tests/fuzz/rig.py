@@ -14,7 +14,6 @@ from unittest import mock
 
 import aiohttp
 import grpc
-from argon2 import PasswordHasher
 
 from chat_service import logs
 from chat_service.auth.guessing import GuessLimiter
@@ -35,6 +34,7 @@ from chat_service.core.rules.proofs import CONSOLE
 from chat_service.desk import Desk
 from chat_service.node import Node
 from chat_service.reception import Reception
+from tests.accounts import CHEAP
 from tests.memory import resident
 from tests.scenarios.heard import Said
 from tests.scenarios.people import TcpPerson
@@ -53,7 +53,6 @@ GROWTH: Final = 192 * 1024 * 1024
 
 _WARM: Final = 1_000
 _CHECKED_EACH: Final = 500
-_CHEAP: Final = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 _FOREVER: Final = 2**53
 _HOUR: Final = 3600.0
 
@@ -68,7 +67,7 @@ class Rig:
         self.http = aiohttp.ClientSession(f"http://{node.endpoints['web']}")
         self._desk = Desk(node.hub, node._ledger, lambda: time.time_ns() // 1000)
         self._log = log
-        self._hash = _CHEAP.hash(PASSWORD)
+        self._hash = CHEAP.hash(PASSWORD)
         self._inputs = 0
         self._warm_size = 0
 
@@ -171,7 +170,7 @@ def _unhurried() -> Iterator[None]:
     hours = itertools.count()
     limiter = GuessLimiter(lambda: next(hours) * _HOUR)
     with (
-        mock.patch("chat_service.node.Passwords", return_value=Passwords(_CHEAP)),
+        mock.patch("chat_service.node.Passwords", return_value=Passwords(CHEAP)),
         mock.patch("chat_service.node.GuessLimiter", return_value=limiter),
     ):
         yield
