@@ -5,6 +5,7 @@ but those who search it for messages, and what goes is masked with zeros, which 
 much as any other mask.
 """
 
+import asyncio
 import base64
 import json
 import os
@@ -25,12 +26,13 @@ from chat_service import __version__
 _MASKED: Final = 0x80
 _LAST: Final = 0x80
 _NO_MASK: Final = bytes(4)
-_PING: Final = b"\x89\x00"
 _PONG: Final = b"\x8a\x80" + _NO_MASK
 _TEXT: Final = 1
 _BINARY: Final = 2
 _REF: Final = 2**32
 """Of a Ping. The refs of Sends are their nonces."""
+_HEARTBEAT: Final = 8.0
+"""Seconds between two pongs: the server pings who is silent for its keepalive, 10 s."""
 
 
 class WebClient(SocketClient):
@@ -41,7 +43,7 @@ class WebClient(SocketClient):
 
     _nonce = 0
     _pings = _REF
-    _half_a_ping = False
+    _heartbeat: asyncio.TimerHandle | None = None
 
     @abstractmethod
     def commands(self, *, hello: str = "", rooms: Sequence[str] = (), ping: int) -> bytes:
@@ -69,22 +71,18 @@ class WebClient(SocketClient):
         await self.ask(
             self._frame(self.commands(hello=user, rooms=rooms, ping=ref)), self.pong(ref)
         )
+        self._beat_later()
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Send all in one frame, with nonces, as a client does that cares for exactly once."""
         first, self._nonce = self._nonce + 1, self._nonce + len(messages)
         await self.push(self._frame(self.sends(first, messages)))
 
-    def data_received(self, data: bytes) -> None:
-        """Answer the server's pings, else it hangs up on who only listens.
-
-        What looks like one inside a message is answered as well: a pong that nobody has asked for
-        is allowed (RFC 6455, section 5.5.3).
-        """
-        if _PING in data or (self._half_a_ping and data.startswith(_PING[1:])):
-            self.write(_PONG)
-        self._half_a_ping = data.endswith(_PING[:1])
-        super().data_received(data)
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fall silent."""
+        super().connection_lost(exc)
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
 
     def encode(self, to: str, text: bytes) -> bytes:
         """Return a frame of one Send."""
@@ -95,6 +93,18 @@ class WebClient(SocketClient):
         """Ask for a Pong, which comes when everything before it has its reply."""
         ref = self._next_ref()
         await self.ask(self._frame(self.commands(ping=ref)), self.pong(ref))
+
+    def _beat_later(self) -> None:
+        self._heartbeat = asyncio.get_running_loop().call_later(_HEARTBEAT, self._beat)
+
+    def _beat(self) -> None:
+        """Send a pong that nobody has asked for (RFC 6455, section 5.5.3).
+
+        So the server has no reason to ping, and nobody has to look for pings in what comes, which
+        takes longer than counting the messages.
+        """
+        self.write(_PONG)
+        self._beat_later()
 
     def _next_ref(self) -> int:
         self._pings += 1
