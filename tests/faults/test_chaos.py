@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -26,13 +26,11 @@ from .chaos.mischief import TO_NATS, TO_NODES, Fault, Mischief
 from .chaos.node import NodeProcess
 from .chaos.servers import CabledServers
 from .crash.aftermath import kept_in, until_converged
-from .crash.crowd import Person, Witness
-from .crash.ledger import Ledger, Verdict, check
+from .crash.crowd import Crowd
+from .crash.ledger import Verdict, check
 
 NODES: Final = 3
 PEOPLE: Final = 9
-WITNESSES: Final = 2
-ROOMS: Final = ("#lobby", "#dev", "#ops")
 STREAM: Final = "chat"
 DIVERGED: Final = "a node has made something else of the log"
 CONVERGED_WITHIN: Final = 120.0
@@ -56,10 +54,7 @@ class Run:
     nodes: list[NodeProcess]
     mischiefs: list[Mischief]
     balancer: Balancer
-    open_to_its_end: AsyncExitStack
-    ledger: Ledger = field(default_factory=Ledger)
-    people: list[Person] = field(default_factory=list)
-    witnesses: list[Witness] = field(default_factory=list)
+    crowd: Crowd
 
     @property
     def faults(self) -> Counter[str]:
@@ -84,14 +79,12 @@ async def test_nothing_is_lost_doubled_or_reordered(plan: Plan, tmp_path: Path) 
     print(f"\nCHAT_SEED={seed}")
     started = time.monotonic()
     async with the_run(plan, seed, tmp_path) as run:
-        async with asyncio.TaskGroup() as crowd:
-            watching = await gather_crowd(run, crowd)
+        async with run.crowd.gathered():
             await live_through_it(run)
-            await until_converged(run.ledger, CONVERGED_WITHIN)
-            await disperse(run, watching)
+            await until_converged(run.crowd.ledger, CONVERGED_WITHIN)
         found = await settled(run)
-        run.ledger.kept.extend(kept_in(run.nodes[0].data))
-        verdict = check(run.ledger)
+        run.crowd.ledger.kept.extend(kept_in(run.nodes[0].data))
+        verdict = check(run.crowd.ledger)
         print(figures(run, verdict, found[0], time.monotonic() - started))
         assert verdict.sound, verdict.details()
         assert not [it.faults for it in found if it.faults]
@@ -119,8 +112,9 @@ async def the_run(plan: Plan, seed: str, directory: Path) -> AsyncIterator[Run]:
             Mischief(nodes, servers, STREAM, Random(f"{seed} mischief {row}"), kinds)
             for row, kinds in enumerate(plan.rows)
         ]
+        crowd = Crowd(balancer.address, PEOPLE, seed)
         try:
-            yield Run(plan, seed, nodes, mischiefs, balancer, stack)
+            yield Run(plan, seed, nodes, mischiefs, balancer, crowd)
         except BaseException as error:
             for node in nodes:
                 error.add_note(f"what {node.name} logged last:\n{node.last_words()}")
@@ -139,30 +133,11 @@ async def a_node(
     return node
 
 
-async def gather_crowd(run: Run, crowd: asyncio.TaskGroup) -> Sequence[asyncio.Task[None]]:
-    """Let everybody in, and into their rooms, before anything is said; return the witnesses."""
-    address = run.balancer.address
-    for n in range(PEOPLE):
-        user = f"person-{n}"
-        rooms = [room for place, room in enumerate(ROOMS) if place == 0 or (n + place) % 3]
-        run.people.append(Person(run.ledger, address, user, rooms, run.random(user)))
-    for n, person in enumerate(run.people):
-        person.friends = [run.people[(n + step) % PEOPLE].user for step in (1, 4)]
-        await run.open_to_its_end.enter_async_context(person.chat)
-        crowd.create_task(person.listen(), name=person.user)
-    for n in range(WITNESSES):
-        user = f"witness-{n}"
-        run.witnesses.append(Witness(run.ledger, address, user, run.random(user)))
-    watching = [crowd.create_task(witness.watch()) for witness in run.witnesses]
-    await asyncio.gather(*(witness.welcomed.wait() for witness in run.witnesses))
-    return watching
-
-
 async def live_through_it(run: Run) -> None:
     """Talk while everything goes wrong; return when all has its reply."""
     enough = asyncio.Event()
     async with asyncio.TaskGroup() as talks:
-        for person in run.people:
+        for person in run.crowd.people:
             talks.create_task(person.talk(enough))
         storm = talks.create_task(run.balancer.storm())
         async with asyncio.TaskGroup() as rows:
@@ -182,12 +157,6 @@ async def do_mischief(run: Run, mischief: Mischief, count: int, random: Random) 
         assert not [node.name for node in run.nodes if node.died], "a node gave up"
 
 
-async def disperse(run: Run, watching: Sequence[asyncio.Task[None]]) -> None:
-    for task in watching:
-        task.cancel()
-    await asyncio.gather(*(person.chat.close() for person in run.people))
-
-
 async def settled(run: Run) -> list[Findings]:
     """Return what is in the nodes' databases, once all stand at one position and nobody is left."""
     found: list[Findings] = []
@@ -201,17 +170,13 @@ async def settled(run: Run) -> list[Findings]:
 
 
 def figures(run: Run, verdict: Verdict, found: Findings, seconds: float) -> str:
-    sent = run.ledger.sent.values()
-    duplicates = sum(it.ack.duplicate for it in sent if it.ack)
-    refused = sum(bool(it.refused) for it in sent)
+    refused = sum(bool(it.refused) for it in run.crowd.ledger.sent.values())
     faults = ", ".join(f"{kind} {n}" for kind, n in sorted(run.faults.items()))
     network = ", ".join(f"{kind} {n}" for kind, n in sorted(run.balancer.faults.items()))
     return (
         f"faults {run.faults.total()}: {faults}\n"
-        f"{verdict.figures()}, refused {refused}, acknowledged as duplicates {duplicates}\n"
-        f"clients: {len(run.ledger.rooms)}, "
-        f"deliveries {sum(map(len, run.ledger.seen.values()))}, "
-        f"reconnects {sum(person.reconnects for person in run.people)}; their network: {network}\n"
+        f"{verdict.figures()}, refused {refused}\n"
+        f"{run.crowd.figures()}; their network: {network}\n"
         f"nodes: position {found.position}, of which the log was trimmed up to "
         f"{max(it.trimmed for it in run.mischiefs)}; seq {found.seq}, content {found.content}; "
         f"{seconds:.0f} s"

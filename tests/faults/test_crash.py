@@ -9,9 +9,9 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -24,14 +24,12 @@ from chat_service.state import schema
 from chat_service.state.store import Store
 
 from .crash.aftermath import kept_in, until_converged
-from .crash.crowd import Person, Witness, read_history
-from .crash.ledger import Ledger, Line, Verdict, check
+from .crash.crowd import ROOMS, Crowd, read_history
+from .crash.ledger import Line, Verdict, check
 from .crash.proxy import Proxy
 from .crash.server import ServerProcess
 
-ROOMS: Final = ("#lobby", "#dev", "#ops")
 PEOPLE: Final = 12
-WITNESSES: Final = 2
 CONVERGED_WITHIN: Final = 90.0
 
 
@@ -58,10 +56,7 @@ class Run:
     seed: str
     server: ServerProcess
     proxy: Proxy
-    open_to_its_end: AsyncExitStack
-    ledger: Ledger = field(default_factory=Ledger)
-    people: list[Person] = field(default_factory=list)
-    witnesses: list[Witness] = field(default_factory=list)
+    crowd: Crowd
     graceful_stops: int = 0
 
     def random(self, of: str) -> Random:
@@ -81,20 +76,18 @@ async def test_nothing_is_lost_doubled_or_reordered(plan: Plan, tmp_path: Path) 
     print(f"\nCHAT_SEED={seed}")
     started = time.monotonic()
     async with the_run(plan, seed, tmp_path) as run:
-        async with asyncio.TaskGroup() as crowd:
-            watching = await gather_crowd(run, crowd)
+        async with run.crowd.gathered():
             await live_through_it(run)
-            await until_converged(run.ledger, CONVERGED_WITHIN)
+            await until_converged(run.crowd.ledger, CONVERGED_WITHIN)
             paged = await page_through_history(run)
-            await disperse(run, watching)
         run.server.terminate()
         await run.server.stopped()
-        run.ledger.kept.extend(kept_in(run.server.data))
-        verdict = check(run.ledger)
+        run.crowd.ledger.kept.extend(kept_in(run.server.data))
+        verdict = check(run.crowd.ledger)
         print(figures(run, verdict, time.monotonic() - started))
         assert verdict.sound, verdict.details()
-        assert paged == [line for line in run.ledger.kept if line.to in ROOMS]
-        assert verdict.acknowledged == len(run.ledger.sent), "something was refused"
+        assert paged == [line for line in run.crowd.ledger.kept if line.to in ROOMS]
+        assert verdict.acknowledged == len(run.crowd.ledger.sent), "something was refused"
         assert run.server.deaths >= plan.kills
         assert verdict.acknowledged > 50 * plan.kills, "there was no load"
         assert len(run.proxy.faults) == 5, "some kind of fault never happened"
@@ -107,33 +100,14 @@ async def the_run(plan: Plan, seed: str, directory: Path) -> AsyncIterator[Run]:
         await server.start()
         storm = Proxy(server.port, Random(f"{seed} proxy"), longest_silence=plan.longest_silence)
         proxy = await stack.enter_async_context(storm)
-        yield Run(plan, seed, server, proxy, stack)
-
-
-async def gather_crowd(run: Run, crowd: asyncio.TaskGroup) -> Sequence[asyncio.Task[None]]:
-    """Let everybody in, and into their rooms, before anything is said; return the witnesses."""
-    address = run.proxy.address
-    for n in range(PEOPLE):
-        user = f"person-{n}"
-        rooms = [room for place, room in enumerate(ROOMS) if place == 0 or (n + place) % 3]
-        run.people.append(Person(run.ledger, address, user, rooms, run.random(user)))
-    for n, person in enumerate(run.people):
-        person.friends = [run.people[(n + step) % PEOPLE].user for step in (1, 5)]
-        await run.open_to_its_end.enter_async_context(person.chat)
-        crowd.create_task(person.listen(), name=person.user)
-    for n in range(WITNESSES):
-        user = f"witness-{n}"
-        run.witnesses.append(Witness(run.ledger, address, user, run.random(user)))
-    watching = [crowd.create_task(witness.watch()) for witness in run.witnesses]
-    await asyncio.gather(*(witness.welcomed.wait() for witness in run.witnesses))
-    return watching
+        yield Run(plan, seed, server, proxy, Crowd(proxy.address, PEOPLE, seed))
 
 
 async def live_through_it(run: Run) -> None:
     """Talk while the network fails and the server dies; return when all has its reply."""
     enough = asyncio.Event()
     async with asyncio.TaskGroup() as talks:
-        for person in run.people:
+        for person in run.crowd.people:
             talks.create_task(person.talk(enough))
         storm = talks.create_task(run.proxy.storm())
         await kill_again_and_again(run)
@@ -173,22 +147,12 @@ async def page_through_history(run: Run) -> list[Line]:
     return sorted(line for room in rooms for line in room)
 
 
-async def disperse(run: Run, watching: Sequence[asyncio.Task[None]]) -> None:
-    for task in watching:
-        task.cancel()
-    await asyncio.gather(*(person.chat.close() for person in run.people))
-
-
 def figures(run: Run, verdict: Verdict, seconds: float) -> str:
-    duplicates = sum(sent.ack.duplicate for sent in run.ledger.sent.values() if sent.ack)
-    seen = sum(map(len, run.ledger.seen.values()))
     faults = ", ".join(f"{kind} {count}" for kind, count in sorted(run.proxy.faults.items()))
     return (
         f"kills {run.server.deaths}, {verdict.figures()}\n"
         f"network: {faults}; connections {run.proxy.connections}\n"
-        f"clients: {len(run.ledger.rooms)}, deliveries {seen}, "
-        f"reconnects {sum(person.reconnects for person in run.people)}, "
-        f"acknowledged as duplicates {duplicates}; "
+        f"{run.crowd.figures()}; "
         f"graceful stops {run.graceful_stops}; {seconds:.0f} s"
     )
 

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import Final
 
@@ -14,6 +15,9 @@ from chat_client import ChatClient, CommandError, State
 
 from .ledger import Ledger, Line, Sent
 
+ROOMS: Final = ("#lobby", "#dev", "#ops")
+
+_WITNESSES: Final = 2
 _AT_ONE_TIME: Final = 16
 """Messages of one person that wait for their Ack."""
 
@@ -136,6 +140,49 @@ class Witness:
             self._hello.resume.seq = event.seq
             if event.HasField("message"):
                 self._seen.append(Line.of(event))
+
+
+class Crowd:
+    """People and witnesses, and what they have written down."""
+
+    def __init__(self, server: str, people: int, seed: str) -> None:
+        def random(user: str) -> Random:
+            return Random(f"{seed} {user}")
+
+        self.ledger = Ledger()
+        self.people: list[Person] = []
+        for n in range(people):
+            user = f"person-{n}"
+            rooms = [room for place, room in enumerate(ROOMS) if place == 0 or (n + place) % 3]
+            self.people.append(Person(self.ledger, server, user, rooms, random(user)))
+        for n, person in enumerate(self.people):
+            person.friends = [self.people[(n + step) % people].user for step in (1, 4)]
+        users = [f"witness-{n}" for n in range(_WITNESSES)]
+        self._witnesses = [Witness(self.ledger, server, user, random(user)) for user in users]
+
+    @asynccontextmanager
+    async def gathered(self) -> AsyncIterator[None]:
+        """Let everybody in, and into their rooms, before anything is said; see them off."""
+        async with AsyncExitStack() as chats, asyncio.TaskGroup() as ears:
+            for person in self.people:
+                await chats.enter_async_context(person.chat)
+                ears.create_task(person.listen(), name=person.user)
+            watching = [ears.create_task(witness.watch()) for witness in self._witnesses]
+            await asyncio.gather(*(witness.welcomed.wait() for witness in self._witnesses))
+            yield
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*(person.chat.close() for person in self.people))
+
+    def figures(self) -> str:
+        """Return what they have been through."""
+        sent = self.ledger.sent.values()
+        return (
+            f"clients: {len(self.ledger.rooms)}, "
+            f"deliveries {sum(map(len, self.ledger.seen.values()))}, "
+            f"reconnects {sum(person.reconnects for person in self.people)}, "
+            f"acknowledged as duplicates {sum(it.ack.duplicate for it in sent if it.ack)}"
+        )
 
 
 async def read_history(chat: ChatClient, to: str) -> list[Line]:
