@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from bench.errors import LoadError
-from bench.load.crew import Crew
+from bench.load.fill import fill
 from bench.load.histogram import Histogram
 from bench.load.message import now_us
-from bench.load.plan import Flow, Seat
 from bench.results import Result
 from bench.scenarios.scenario import Bench, Scenario, attempt
-from bench.systems.port import WINDOW, Archive, KeepsHistory, System
+from bench.systems.port import Archive, KeepsHistory, System
 
 _ROOM = "#past"
 _TIMES = 200
@@ -21,11 +20,6 @@ _PAGE = 50
 _MISSED = 100
 _TEXT = "x" * 100
 _TIMEOUT = 300.0
-_AT_ONCE = 500_000
-"""Messages that one filler sends. A crew that takes minutes for one thing is given up."""
-
-_IN_FLIGHT = 4 * WINDOW
-"""Nobody's latency is measured while the room is filled, so as many as make it quick."""
 
 
 def _run(bench: Bench) -> Iterator[Result]:
@@ -54,18 +48,8 @@ def _grow(bench: Bench, system: System, directory: Path) -> Iterator[Result]:
 
 def _one(system: System, address: str, size: int, more: int) -> Mapping[str, float]:
     assert isinstance(system, KeepsHistory)
-    _fill(system, address, size, more)
+    fill(system.name, address, _ROOM, more, f"{size}")
     return asyncio.run(_ask(system, address, size))
-
-
-def _fill(system: System, address: str, size: int, more: int) -> None:
-    for done in range(0, more, _AT_ONCE):
-        name, count = f"{size}p{done}", min(_AT_ONCE, more - done)
-        with Crew(system.name, address) as crew:
-            crew.seat([Seat(f"witness{name}", (_ROOM,))])
-            crew.admit([Flow(f"filler{name}", (_ROOM,), window=_IN_FLIGHT, count=count)])
-            crew.start()
-            crew.stop()
 
 
 async def _ask(system: KeepsHistory, address: str, size: int) -> dict[str, float]:

@@ -1,18 +1,20 @@
 """Many nodes: what sharing a log costs, and what two processes on one machine make of it."""
 
+import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 
 import uvloop
 
 from bench.errors import LoadError
+from bench.load.fill import fill
 from bench.load.measure import Measured
 from bench.load.plan import Flow, Seat, Trial, crowd, flood
 from bench.load.shared_log import carry
 from bench.results import Result
 from bench.scenarios.scenario import Bench, Scenario, attempt
 from bench.systems import NODES
-from bench.systems.nodes import JetStream
+from bench.systems.nodes import JetStream, Nodes
 from bench.systems.port import System
 
 _ROOM = "#lobby"
@@ -32,6 +34,11 @@ def _run(bench: Bench) -> Iterator[Result]:
             yield Result("log", f"append to follow, {words}", 0, _log_alone(bench, rate))
         except LoadError as error:
             yield Result("log", f"append to follow, {words}", 0, failed=str(error))
+    past = 50_000 if bench.quick else 500_000
+    for node in NODES[:1]:
+        if not node.missing():
+            case = f"a new node behind {past:,} messages"
+            yield attempt(node, case, 0, partial(_catch_up, bench, node, past))
 
 
 def _trials(bench: Bench) -> Iterator[tuple[str, Trial]]:
@@ -80,6 +87,20 @@ def _log_alone(bench: Bench, rate: float) -> Mapping[str, float]:
     }
 
 
+def _catch_up(bench: Bench, nodes: Nodes, past: int) -> Mapping[str, float]:
+    with bench.directory() as directory, nodes.start(directory) as there:
+        fill(nodes.name, there.address, _ROOM, past, "past")
+        with bench.directory() as empty:
+            started = time.monotonic()
+            with there.newcomer(empty) as newcomer:
+                seconds, cpu = time.monotonic() - started, newcomer.cpu_seconds()
+    return {
+        "messages_per_s": past / seconds,
+        "cpu_us_message": cpu / past * 1e6,
+        "server_cores": cpu / seconds,
+    }
+
+
 SCENARIO = Scenario(
     "nodes",
     "Many nodes",
@@ -87,7 +108,9 @@ SCENARIO = Scenario(
     " each record; then two nodes behind one port, as `--workers 2` starts them, over which the"
     " kernel spreads the connections: most readers get what was sent on the other node. The CPU"
     " time is that of all nodes and of nats-server. Everything shares the machine's two cores with"
-    " the load. Last the log alone: messages of 100 bytes appended at one end, in records of what"
-    " gathers, and followed at another end in the same process; its CPU time is nats-server's.",
+    " the load. Then the log alone: messages of 100 bytes appended at one end, in records of what"
+    " gathers, and followed at another end in the same process; its CPU time is nats-server's. Last"
+    " a node with an empty directory, from its start as a process until it has all that was said"
+    " before and is ready.",
     _run,
 )

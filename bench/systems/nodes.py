@@ -45,17 +45,16 @@ class NodesProcess(ServerProcess):
 
     def __init__(self, directory: Path, nodes: int) -> None:
         self._log_server = JetStream(directory)
-        command = python_module(
-            "chat_service",
-            *("--grpc", f"{HOST}:0", "--tcp", "off", "--web", "off", *OPTIONS),
-            *("--data", str(directory / "data"), "--nats", self._log_server.url),
-            *("--workers", str(nodes)),
-        )
+        command = _node(directory, self._log_server, "--workers", str(nodes))
         try:
             super().__init__(command, directory, announced("grpc"))
         except BaseException:
             self._log_server.stop()
             raise
+
+    def newcomer(self, directory: Path) -> ServerProcess:
+        """Start one node more, with nothing in its directory, and return it once it is ready."""
+        return ServerProcess(_node(directory, self._log_server), directory, announced("grpc"))
 
     def cpu_seconds(self) -> float:
         """Return the CPU time of the nodes and of the log's server so far."""
@@ -73,6 +72,14 @@ class NodesProcess(ServerProcess):
         for children in Path(f"/proc/{pid}/task").glob("*/children"):
             for child in children.read_text().split():
                 yield from self._family(int(child))
+
+
+def _node(directory: Path, log_server: JetStream, *more: str) -> list[str]:
+    return python_module(
+        "chat_service",
+        *("--grpc", f"{HOST}:0", "--tcp", "off", "--web", "off", *OPTIONS),
+        *("--data", str(directory / "data"), "--nats", log_server.url, *more),
+    )
 
 
 class Nodes:

@@ -14,7 +14,7 @@ from typing import Final, Self
 from bench.errors import LoadError
 
 HOST: Final = "127.0.0.1"
-_START_TIMEOUT: Final = 30.0
+_START_TIMEOUT: Final = 120.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _NUMBER: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
