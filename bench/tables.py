@@ -18,7 +18,7 @@ _COLUMNS: Final = {
 def rows(results: Sequence[Result], titles: dict[str, str]) -> list[Row]:
     """Return the head and a row for each result; `titles` are those of the systems."""
     metrics = [key for key in _COLUMNS if any(key in it.values for it in results)]
-    head = ["", "system", *(_COLUMNS[key].title for key in metrics)]
+    head = ["", "system", *([_COLUMNS[key].title for key in metrics] or [""])]
     return [head, *(_row(it, titles, metrics) for it in _by_case(results))]
 
 
@@ -47,7 +47,7 @@ def _by_case(results: Sequence[Result]) -> list[Result]:
 
 
 def _row(result: Result, titles: dict[str, str], metrics: Iterable[str]) -> Row:
-    values = [_written(result, key) for key in metrics]
+    values = [_written(result, key) for key in metrics] or [""]  # all have failed
     if result.failed:
         values[0] = "failed"
     return [result.case, titles.get(result.system, result.system), *values]
