@@ -13,6 +13,8 @@ from chat_service.log.port import Log
 MAX_WAITING = 1024
 """Entries of this kind that are under way at a time."""
 
+_FATE_UNKNOWN = "the log does not answer: it may still be done, so look before you ask again"
+
 
 class Desk:
     """Appends entries for unary calls. `now` gives the time in microseconds since 1970.
@@ -28,7 +30,10 @@ class Desk:
         self._waiting = 0
 
     async def submit(self, user: str, body: EntryBody) -> Applied:
-        """Append an entry and return what came of it; raises the Refusal if it was refused."""
+        """Append an entry and return what came of it; raises the Refusal if it was refused.
+
+        What the log has taken and does not answer may still happen: the Refusal says so.
+        """
         if self._hub.draining:
             raise Unavailable("the server is shutting down", retry_after=1.0)
         if self._waiting >= MAX_WAITING:
@@ -50,7 +55,11 @@ class Desk:
         asker = f"{self._instance}-{secrets.token_hex(8)}"
         async with in_time():
             await self._log.room()
-            answer = self._hub.answer_to(asker)
-            client = secrets.token_bytes(16)
-            self._log.append(Entry(asker, 0, user, client, self.now(), body))
-            return await answer
+        answer = self._hub.answer_to(asker)
+        client = secrets.token_bytes(16)
+        self._log.append(Entry(asker, 0, user, client, self.now(), body))
+        try:
+            async with in_time():
+                return await answer
+        except Unavailable as silence:
+            raise Unavailable(_FATE_UNKNOWN, retry_after=silence.retry_after) from None
