@@ -33,6 +33,9 @@ LONGEST_WAIT: Final = 30.0
 HEALTHY_AFTER: Final = 60.0
 """Seconds after which a worker's death is not held against the next one."""
 
+_IN_GOOD_ORDER: Final = (0, -signal.SIGTERM)
+"""How a worker ends that was told to; the latter if that was before it could hear it."""
+
 _MARGIN: Final = 10.0
 """Seconds that a worker has to end beyond what its clients have."""
 
@@ -92,7 +95,7 @@ class Supervisor:
             self._stop()
         ready.cancel()
         await asyncio.gather(*running)
-        if failed := [it.name for it in self._workers if it.status]:
+        if failed := [it.name for it in self._workers if it.status not in _IN_GOOD_ORDER]:
             raise StartupError(f"{', '.join(failed)}: ended by a failure, see the log")
 
     async def _all_ready(self) -> None:
@@ -159,10 +162,14 @@ class Worker:
 
     async def _live(self) -> int:
         """Start a process and return its exit status."""
-        # A group of its own: Ctrl-C on a terminal would tell it a second time, and that forces.
-        process = self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
-        )
+        try:
+            # A group of its own: Ctrl-C on a terminal would tell it a second time, and that forces.
+            process = self._process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+            )
+        except OSError as error:  # short of memory, processes or files, which may pass
+            _log.error("worker cannot be started", worker=self.name, reason=error.strerror)
+            return 1
         if self._stopping.is_set():
             process.terminate()
         assert process.stdout is not None  # noqa: S101  (it was asked for)

@@ -1,5 +1,7 @@
 """`--workers`: processes that share the ports, are replaced when they die, and end together."""
 
+import asyncio
+import errno
 import os
 import re
 import signal
@@ -7,10 +9,13 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import grpc
 import pytest
 
+from chat_service import workers
+from chat_service.workers import Worker
 from tests.cluster.servers import NatsServers, nats_server, stream
 from tests.console.command import chat_server, complaint
 from tests.processes import ServerProcess, StartServer
@@ -155,6 +160,28 @@ async def test_what_no_worker_can_start_with_ends_all(
     assert await server.exit_status() == 1
     assert "worker-2/chat.db is not a database of this service" in server.log
     assert server.log.splitlines()[-1] == "chat-server: n-2: ended by a failure, see the log"
+
+
+async def test_a_worker_that_cannot_be_started_now_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The machine may be short of memory or processes for a while."""
+    attempts = 0
+
+    async def refuse(*_command: str, **_options: object) -> NoReturn:
+        nonlocal attempts
+        attempts += 1
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(workers, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
+    worker = Worker("n-1", ["chat-server"])
+    worker.ready.set()  # so it had started before
+    running = asyncio.create_task(worker.run())
+    await until(lambda: attempts > 2)
+    worker.stop(within=1)
+    await running
+    assert worker.status == 0
 
 
 def test_workers_take_a_log_that_they_share() -> None:
