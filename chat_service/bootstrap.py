@@ -23,12 +23,14 @@ _TRY_EVERY: Final = 1.0
 """Together for longer than a snapshot takes to be made, where the log has just been trimmed."""
 
 
-async def bootstrap(directory: Path | None, held: StreamState, snapshots: Snapshots) -> None:
+async def bootstrap(
+    directory: Path | None, stand: Stand | None, held: StreamState, snapshots: Snapshots
+) -> None:
     """Put the newest snapshot in the place of data that the log does not go on from.
 
-    Raises StartupError if it is needed and cannot be had, and leaves the data as they are.
+    `stand` is where they stand. Raises StartupError if a snapshot is needed and cannot be had, and
+    leaves the data as they are.
     """
-    stand = await asyncio.to_thread(_stand, directory)
     if not await asyncio.to_thread(_needs_snapshot, directory, stand, held):
         return
     if directory is None:
@@ -39,8 +41,8 @@ async def bootstrap(directory: Path | None, held: StreamState, snapshots: Snapsh
         await _fetch_any(directory, held, snapshots)
 
 
-def _stand(directory: Path | None) -> Stand | None:
-    """Return where the data stand; None if there are none."""
+def standing(directory: Path | None) -> Stand | None:
+    """Return where the data stand; None if there are none. Raises StartupError."""
     if directory is None or not (directory / copies.DATABASE).exists():
         return None
     with lock(directory):

@@ -14,14 +14,13 @@ from typing import Final, Protocol
 from nats.aio.client import Client
 
 from chat_service import nats_connection
-from chat_service.bootstrap import bootstrap
+from chat_service.bootstrap import bootstrap, standing
 from chat_service.config import Config
-from chat_service.log.consumer import DOUBT
 from chat_service.log.embedded import EmbeddedLog
 from chat_service.log.jetstream import JetStreamLog
 from chat_service.log.port import Log
 from chat_service.log.snapshots import Snapshots
-from chat_service.log.stream import StreamState
+from chat_service.log.stream import DOUBT, StreamState
 from chat_service.nats_connection import UNREACHABLE, NatsSettings
 from chat_service.replay import replay
 from chat_service.signals.local import LocalSignals
@@ -67,9 +66,11 @@ async def lay(config: Config, instance: str) -> Foundation:
     client = await nats_connection.connect(_settings(config, config.nats))
     try:
         log = JetStreamLog(client, config.nats_stream, instance)
-        held = await log.stream.open(config.nats_replicas)
+        stand = await asyncio.to_thread(standing, config.data)
+        applied = 0 if stand is None else stand.position
+        held = await log.stream.open(config.nats_replicas, applied=applied)
         snapshots = Snapshots(client.jetstream(timeout=_ASK_WITHIN), log.stream.name, held.replicas)
-        await bootstrap(config.data, held, snapshots)
+        await bootstrap(config.data, stand, held, snapshots)
         store = await asyncio.to_thread(Store.open, config.data, held.epoch)
     except BaseException:
         await nats_connection.close(client)
@@ -139,7 +140,7 @@ class Shared:
         position = self.store.position
         while position > self._held.last and loop.time() < until:
             await asyncio.sleep(_LOOK_EVERY)
-            self._held = await self._shared_log.stream.open(None)
+            self._held = await self._shared_log.stream.open(None, applied=position)
         if position > self._held.last:
             raise StartupError(
                 f"the stream ends at record {self._held.last}, and the data has applied {position}:"

@@ -6,8 +6,8 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import Awaitable, Iterable
-from typing import Protocol
+from collections.abc import Awaitable, Coroutine, Iterable
+from typing import Any, Protocol
 
 from chat_service import __version__
 from chat_service.accounts import Accounts
@@ -29,6 +29,7 @@ from chat_service.inquiries import Inquiries
 from chat_service.interpreter import tune
 from chat_service.logs import get
 from chat_service.loop_lag import LoopLag
+from chat_service.nats_connection import end
 from chat_service.reception import Reception
 from chat_service.retention import Retention
 from chat_service.services import Services
@@ -47,6 +48,9 @@ _log = get("node")
 
 RECONNECT_SPREAD = 2.0
 """Seconds over which clients are asked to spread their return after a shutdown."""
+
+_CANCEL_AGAIN_AFTER = 5.0
+"""Seconds after which a start that goes on has lost its cancellation: see nats_connection.end."""
 
 
 class Transport(Protocol):
@@ -72,6 +76,8 @@ class Node:
         self.endpoints: dict[str, Endpoint] = {}
         """Where each transport that is on listens, by its name."""
         self._transports: dict[str, Transport] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        """Those that last as long as the node."""
         self._stopped = False
         self._stopping = asyncio.Event()
         self._forced = asyncio.Event()
@@ -86,9 +92,7 @@ class Node:
         tune()
         ready = " ".join(f"{name}={endpoint}" for name, endpoint in self.endpoints.items())
         print(f"ready {ready}", flush=True)  # noqa: T201  (the one line that stdout is for)
-        stopping = asyncio.create_task(self._stopping.wait(), name="until stopped")
-        await asyncio.wait((stopping, self._following), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
+        await self._stopping.wait()
         await self.stop()
 
     async def _started(self) -> bool:
@@ -97,9 +101,10 @@ class Node:
         stopping = asyncio.create_task(self._stopping.wait(), name="until stopped")
         await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if not starting.done():  # it may wait for a log that is away
-            starting.cancel()
-            await asyncio.wait((starting,))
+        while not starting.done():  # it may wait for a log that is away
+            if not self._stopped:
+                starting.cancel()
+            await asyncio.wait((starting,), timeout=_CANCEL_AGAIN_AFTER)
         if starting.cancelled():
             return False
         starting.result()
@@ -172,18 +177,28 @@ class Node:
         """Start the tasks that last as long as the node."""
         self._foundation.begin()
         follower = Follower(self._ledger, self._store, self.hub)
-        self._following = asyncio.create_task(follower.run(), name="follower")
+        self._following = self._own(follower.run(), "follower")
         retention = Retention(self._config.keep, self._ledger, self._store, _now, self._leads)
-        self._trimming = asyncio.create_task(retention.run(), name="retention")
-        self._watching = [asyncio.create_task(self.loop_lag.run(), name="loop lag")]
+        self._own(retention.run(), "retention")
+        self._own(self.loop_lag.run(), "loop lag")
         if tls is not None:
-            self._watching.append(asyncio.create_task(tls.run(), name="certificate"))
+            self._own(tls.run(), "certificate")
 
     def _watch_nodes(self) -> None:
         """Start what needs to know which nodes live."""
-        self._watching.append(asyncio.create_task(self.watch.run(), name="watch"))
-        keeping = self._foundation.keep_snapshots(self._leads)
-        self._watching.append(asyncio.create_task(keeping, name="snapshots"))
+        self._own(self.watch.run(), "watch")
+        self._own(self._foundation.keep_snapshots(self._leads), "snapshots")
+
+    def _own(self, running: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a task that lasts as long as the node: if it fails, the node ends, and says why."""
+        task = asyncio.create_task(running, name=name)
+        task.add_done_callback(self._task_ended)
+        self._tasks.append(task)
+        return task
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._stopping.set()
 
     def _build_transports(self, services: Services, tls: Tls | None) -> None:
         """Make the ways in that are on; none of them listens yet."""
@@ -262,16 +277,13 @@ class Node:
         if self._config.nats is not None:  # else other nodes wait for those who have left
             await self._until_committed(deadline)
         self.hub.close()
-        tasks = (self._following, self._trimming, *self._watching)
-        for task in tasks:
-            task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*self._tasks)
         self._passwords.close()
         await self._foundation.close()
         _log.info("stopped", seq=self._store.seq, **self._loop_lags())
-        for result in results:
-            if isinstance(result, Exception):
-                raise StartupError(f"cannot go on: {result}") from result
+        for task in self._tasks:
+            if not task.cancelled() and (failure := task.exception()) is not None:
+                raise StartupError(f"cannot go on: {failure}") from failure
 
     def _leads(self) -> bool:
         """Tell whether this node does what only one has to do."""

@@ -91,7 +91,8 @@ ALLOWED: Final = {
     "chat_service.state": "chat_service.wire chat_service.startup apsw",
     "chat_service.log": "chat_service.logs chat_service.nats_connection chat_service.startup"
     " chat_service.wire nats",
-    "chat_service.signals": "chat_service.wire.signal chat_service.logs nats",
+    "chat_service.signals": "chat_service.wire.signal chat_service.logs"
+    " chat_service.nats_connection nats",
     "chat_service.wire": "chat.cluster.v1 chat.v1 google",
     "chat_service.core": "confusable_homoglyphs precis_i18n",
     "chat_client": "chat.v1 click google grpc grpc_status keyring platformdirs precis_i18n"

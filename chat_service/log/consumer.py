@@ -16,10 +16,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext, api
+from nats.js.errors import NotFoundError
 
 from chat_service.log.backlog import Backlog
 from chat_service.log.port import LogLost
-from chat_service.log.stream import LogStream, StreamState
+from chat_service.log.stream import Doubt, LogStream, StreamState
 from chat_service.logs import get
 from chat_service.nats_connection import UNREACHABLE, why
 
@@ -35,10 +36,6 @@ _FORGOTTEN_AFTER: Final = 30.0
 """Seconds after which the server takes away a consumer whose node is gone."""
 
 _CLEAN_UP_WITHIN: Final = 1.0
-DOUBT: Final = 10.0
-"""Seconds for which a stream has to be other than it was before that is believed: a server that
-has just come to lead a stream may not know all of it yet.
-"""
 
 
 class Consumer:
@@ -54,7 +51,7 @@ class Consumer:
         self._backlog = backlog
         self._position = 0
         """The last record that was kept."""
-        self._doubtful_since: float | None = None
+        self._doubt = Doubt()
 
     async def run(self, epoch: str, position: int) -> None:
         """Deliver until cancelled; raises LogLost if what comes next is not to be had any more."""
@@ -62,21 +59,19 @@ class Consumer:
         while True:
             try:
                 reason = _why_lost(await self._stream.look(), epoch, self._position)
-                self._doubt(reason or await self._deliver())
+                self._lack(reason or await self._deliver())
+            except NotFoundError:
+                self._lack(f"NATS has no stream {self._stream.name} any more")
             except UNREACHABLE as error:
+                self._lack(None)
                 _log.info("the log cannot be followed now", reason=why(error))
             if self._client.is_closed:
                 raise LogLost(f"NATS has ended the connection for good: {self._client.last_error}")
             await asyncio.sleep(_TRY_EVERY)
 
-    def _doubt(self, reason: str | None) -> None:
+    def _lack(self, reason: str | None) -> None:
         """Raise LogLost if there has been a reason for long enough."""
-        now = asyncio.get_running_loop().time()
-        if reason is None:
-            self._doubtful_since = None
-        elif self._doubtful_since is None:
-            self._doubtful_since = now
-        elif now - self._doubtful_since >= DOUBT:
+        if self._doubt.settled(reason is not None) and reason is not None:
             raise LogLost(reason)
 
     async def _deliver(self) -> str | None:

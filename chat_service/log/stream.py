@@ -33,6 +33,25 @@ _NAME_IN_USE: Final = 10_058
 """Error codes of JetStream (https://github.com/nats-io/nats-server/blob/main/server/errors.json)."""
 
 
+DOUBT: Final = 10.0
+"""Seconds for which a stream has to be other than it was before that is believed: a server that
+has just come to lead a stream may not know all of it yet.
+"""
+
+
+class Doubt:
+    """What is believed once it has been so for long enough."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def settled(self, so: bool) -> bool:
+        """Take note of what was seen now; tells whether it has been so at every look for DOUBT."""
+        now = asyncio.get_running_loop().time()
+        self._since = (self._since or now) if so else None
+        return self._since is not None and now - self._since >= DOUBT
+
+
 class Origin(NamedTuple):
     """What a log began with: its epoch, and the digest of the state before its first record.
 
@@ -73,19 +92,28 @@ class LogStream:
         except NotFoundError:
             return None
 
-    async def open(self, replicas: int | None, origin: Origin | None = None) -> StreamState:
-        """Return what the stream holds, which is made if it is missing.
+    async def open(
+        self, replicas: int | None, origin: Origin | None = None, *, applied: int = 0
+    ) -> StreamState:
+        """Return what the stream holds, which is made if it is missing and nothing of it is known.
 
         None takes as many replicas as are safe, if there are servers for them. `origin` is that of
-        a log that moves here. Waits for JetStream as long as it cannot answer. Raises StartupError
-        if the stream is there and cannot be used.
+        a log that moves here, `applied` how many of its records were applied here already. Waits
+        for JetStream as long as it cannot answer. Raises StartupError if the stream is there and
+        cannot be used, or is not where it has to be.
         """
         origin = origin or Origin(secrets.token_hex(8))
+        missing = Doubt()
         tries = 0
         while True:
             try:
-                info = await self._found_or_made(replicas, origin)
+                info = await self._found_or_made(replicas, None if applied else origin)
             except UNREACHABLE as error:
+                if missing.settled(isinstance(error, NotFoundError)):
+                    raise StartupError(
+                        f"NATS has no stream {self.name}, of which the data have applied {applied}"
+                        " records: restore it there, or use an empty data directory for a new log"
+                    ) from None
                 if tries % _COMPLAIN_EVERY == 0:
                     _log.warning("JetStream cannot give the stream", name=self.name, reason=error)
                 tries += 1
@@ -94,10 +122,12 @@ class LogStream:
                 self._check(info)
                 return _state(info)
 
-    async def _found_or_made(self, replicas: int | None, origin: Origin) -> api.StreamInfo:
+    async def _found_or_made(self, replicas: int | None, origin: Origin | None) -> api.StreamInfo:
         try:
             return await self._js.stream_info(self.name)
         except NotFoundError:
+            if origin is None:
+                raise
             return await self._make(replicas or SAFE_REPLICAS, origin, alone=replicas is None)
 
     async def _make(self, replicas: int, origin: Origin, *, alone: bool) -> api.StreamInfo:

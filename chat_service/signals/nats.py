@@ -5,6 +5,7 @@ it: one task sends, from a queue that drops its oldest.
 """
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from nats.aio.subscription import Subscription
 
 from chat_service.core.signals import Signal
 from chat_service.logs import get
+from chat_service.nats_connection import UNREACHABLE
 from chat_service.wire.signal import decode_signal, encode_signal
 
 _log = get("signals")
@@ -23,6 +25,7 @@ MAX_QUEUED = 256
 """Signals that wait to be sent, or to be heard."""
 
 _MAX_QUEUED_BYTES = 1024 * 1024
+_FLUSH_WITHIN = 5
 
 
 class NatsSignals:
@@ -56,8 +59,10 @@ class NatsSignals:
             pending_bytes_limit=_MAX_QUEUED_BYTES,
         )
         self._subscriptions.append(subscription)
-        # Subscribed is what the server has read; until then signals would pass by.
-        await self._client.flush()
+        # Subscribed is what the server has read; until then signals would pass by. If the answer is
+        # lost with its connection, the next connection subscribes again.
+        with contextlib.suppress(*UNREACHABLE):
+            await self._client.flush(_FLUSH_WITHIN)
 
     def tell(self, signal: Signal) -> None:
         """Queue a signal; while there is no connection it is dropped, since it would come stale."""

@@ -1,6 +1,7 @@
 """How a node of a cluster comes and goes: what it waits for, and what it does not do without."""
 
 import asyncio
+import contextlib
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable
@@ -8,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import nats
+import nats.js.errors
 import pytest
 
 from chat.v1 import commands_pb2
 from chat_service import foundation, replay
 from chat_service.core.record import Record
+from chat_service.log import stream as stream_of_log
 from chat_service.node import Node
 from chat_service.startup import StartupError
 from chat_service.state.store import Store
@@ -119,6 +122,53 @@ async def test_data_that_is_ahead_of_the_stream_is_not_served(
     await store.close()
     with pytest.raises(StartupError, match=f"the stream ends at record {last}, and .* {last + 5}"):
         await nodes.start("ahead")
+
+
+async def test_a_stream_that_is_gone_is_not_made_again_under_data_that_had_it(
+    nodes: Cluster,
+    nats_server: NatsServers,
+    open_stream: OpenStream,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream_of_log, "DOUBT", 0.1)
+    await say(nodes.nodes[0], open_stream, 1)
+    await until_some_are_accepted(nodes.nodes[0])
+    await nodes.nodes[0].stop()
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().delete_stream(nodes.stream)
+    with pytest.raises(StartupError, match=f"NATS has no stream {nodes.stream}, of which the data"):
+        await nodes.start("node-0")
+    with pytest.raises(nats.js.errors.NotFoundError):
+        await client.jetstream().stream_info(nodes.stream)
+    await client.close()
+
+
+async def test_a_node_ends_with_any_of_its_tasks(
+    nodes: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that watched over nobody would be taken for dead by the others, again and again."""
+
+    def fail() -> None:
+        raise RuntimeError("no watch any more")
+
+    node = nodes.nodes[0]
+    monkeypatch.setattr(node.watch, "beat", fail)
+    await asyncio.wait_for(node._stopping.wait(), 5)
+    with pytest.raises(StartupError, match="cannot go on: no watch any more"):
+        await node.stop()
+
+
+async def test_a_node_stops_though_a_task_has_lost_its_cancellation(nodes: Cluster) -> None:
+    """As `asyncio.wait_for` does before 3.12, in which the library of NATS waits."""
+
+    async def hard_of_hearing() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    node = nodes.nodes[0]
+    node._own(hard_of_hearing(), "hard of hearing")
+    await asyncio.wait_for(node.stop(), 10)
 
 
 async def test_a_node_that_cannot_go_on_ends_with_the_reason(

@@ -10,7 +10,8 @@ import pytest
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
-from chat_service.log import backlog, consumer
+from chat_service.log import backlog
+from chat_service.log import stream as stream_of_log
 from chat_service.log.consumer import Delivery
 from chat_service.log.jetstream import SYNCED_WITHIN, JetStreamLog
 from chat_service.log.port import LogLost
@@ -23,7 +24,7 @@ from tests.waiting import until
 
 @pytest.fixture
 def quick_to_judge(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumer, "DOUBT", 0.5)
+    monkeypatch.setattr(stream_of_log, "DOUBT", 0.5)
 
 
 async def shake(*nodes: Followed, count: int = 40) -> None:
@@ -278,6 +279,20 @@ async def test_a_stream_in_the_place_of_another_is_not_followed(
             await until(lambda: a.lost, within=10)
     assert isinstance(a.lost, LogLost)
     assert "was replaced by another one" in str(a.lost)
+    await client.close()
+
+
+@pytest.mark.usefixtures("quick_to_judge")
+async def test_a_stream_that_is_gone_is_not_waited_for(
+    nats_server: NatsServers, stream: str
+) -> None:
+    client, js = await js_of(nats_server)
+    async with shared(nats_server.url, stream) as a:
+        a.append(1)
+        await a.log.idle()
+        await js.delete_stream(stream)
+        await until(lambda: a.lost, within=10)
+    assert str(a.lost) == f"NATS has no stream {stream} any more"
     await client.close()
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import nats
+import nats.errors
 import pytest
 from nats.aio.client import Client
 
@@ -57,6 +58,21 @@ async def test_a_field_of_a_newer_version_does_not_hide_the_rest(
     known = signal_pb2.Signal.FromString(encode_signal(BEAT)).heartbeat.SerializeToString()
     newer = known + b"\x7a\x02hi"
     await client.publish(stream, b"\x0a" + bytes([len(newer)]) + newer)
+    await until(lambda: heard == [BEAT])
+    await bus.close()
+
+
+async def test_an_answer_that_is_lost_with_its_connection_costs_no_signals(
+    client: Client, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lose_it(_timeout: int) -> None:
+        raise nats.errors.FlushTimeoutError
+
+    monkeypatch.setattr(client, "flush", lose_it)
+    bus = NatsSignals(client, stream)
+    heard: list[Signal] = []
+    await bus.listen(heard.append)
+    bus.tell(BEAT)
     await until(lambda: heard == [BEAT])
     await bus.close()
 
