@@ -77,6 +77,11 @@ export function utf8Size(text) {
   return encoder.encode(text).length;
 }
 
+/** Codes that are about the moment, not about what was asked. */
+const OF_THE_MOMENT = new Set(["ERROR_CODE_UNAVAILABLE", "ERROR_CODE_RATE_LIMITED"]);
+/** Seconds to wait before another try, where the server does not say. */
+const AGAIN_AFTER = 1;
+
 /** The server said no to a command or a call; `code` is for programs, the message for people. */
 export class Refused extends Error {
   /** @param {Refusal} refusal */
@@ -85,6 +90,15 @@ export class Refused extends Error {
     this.code = refusal.code ?? "";
     /** Seconds after which another try may help; undefined: not unless something changes. */
     this.retryAfter = refusal.retryAfter === undefined ? undefined : seconds(refusal.retryAfter);
+  }
+
+  get isOfTheMoment() {
+    return OF_THE_MOMENT.has(this.code);
+  }
+
+  /** Milliseconds to wait before another try. */
+  get pause() {
+    return 1000 * (this.retryAfter || AGAIN_AFTER);
   }
 }
 

@@ -6,6 +6,8 @@
  * - After a reconnect, everything unanswered is written again, first and in the old order: what had
  *   arrived is acknowledged as a duplicate, what had not happens now.
  * - A refused send is never written again with its nonce: another try is another send.
+ * - Unless it was written before and the refusal is about the moment: it is about this copy, and an
+ *   earlier one may have happened. So it is written again until the answer is about the send itself.
  */
 
 /** @import {ChatEvent, Command, Welcome} from "./contract.js" */
@@ -22,6 +24,7 @@ const HEADROOM = 64;
  * @property {Command} command
  * @property {number} size bytes
  * @property {number} timesWritten
+ * @property {ReturnType<typeof setTimeout> | undefined} again when it is written again over the same stream
  * @property {(event: ChatEvent) => void} resolve
  * @property {(error: Error) => void} reject
  * @property {(nonce: string) => void} numbered
@@ -35,6 +38,12 @@ export class InFlight {
   #byRef = new Map();
   /** @type {Pending[]} */
   #unwritten = [];
+  #onDue;
+
+  /** @param {() => void} onDue called when something has to be written again */
+  constructor(onDue) {
+    this.#onDue = onDue;
+  }
 
   get size() {
     return this.#byRef.size;
@@ -58,7 +67,7 @@ export class InFlight {
     this.#nextNonce = Math.max(this.#nextNonce, nonce + 1);
     return new Promise((resolve, reject) => {
       const timesWritten = nonce ? 1 : 0;
-      const pending = { command: owned, size, timesWritten, resolve, reject, numbered };
+      const pending = { command: owned, size, timesWritten, again: undefined, resolve, reject, numbered };
       this.#byRef.set(ref, pending);
       this.#unwritten.push(pending);
     });
@@ -72,6 +81,7 @@ export class InFlight {
     this.#nextNonce = Math.max(this.#nextNonce, integer(welcome.lastNonce) + 1);
     this.#maxFrameBytes = welcome.limits?.maxFrameBytes || DEFAULT_LIMITS.maxFrameBytes;
     this.#unwritten = [...this.#byRef.values()];
+    for (const { again } of this.#unwritten) clearTimeout(again);
   }
 
   /** Returns as many of the waiting commands as one frame and the window hold. */
@@ -99,9 +109,14 @@ export class InFlight {
   resolve(event) {
     const pending = this.#byRef.get(event.ref ?? "");
     if (!pending) return;
+    const refused = event.error && new Refused(event.error);
+    if (refused?.isOfTheMoment && pending.command.send && pending.timesWritten > 1) {
+      pending.again = setTimeout(() => this.#writeAgain(pending), refused.pause);
+      return;
+    }
     this.#byRef.delete(event.ref ?? "");
-    if (event.error) {
-      pending.reject(new Refused(event.error));
+    if (refused) {
+      pending.reject(refused);
     } else if (pending.command.send && event.ack?.duplicate && pending.timesWritten === 1) {
       // Written once and yet a repeat: the nonce was somebody else's, and this was not said.
       pending.reject(new Refused({ message: "another tab sends in this one's name" }));
@@ -118,7 +133,16 @@ export class InFlight {
     const all = [...this.#byRef.values()];
     this.#byRef.clear();
     this.#unwritten = [];
-    for (const pending of all) pending.reject(error);
+    for (const { again, reject } of all) {
+      clearTimeout(again);
+      reject(error);
+    }
+  }
+
+  /** @param {Pending} pending */
+  #writeAgain(pending) {
+    this.#unwritten.unshift(pending);
+    this.#onDue();
   }
 
   /** @param {Pending} pending */

@@ -19,7 +19,7 @@ import { own } from "./storage.js";
  * @property {string} nonce empty until it was first written
  * @property {"sending" | "sent" | "failed"} state "sent": acknowledged, and its event is yet to come
  * @property {number} seq of its Ack, or 0
- * @property {string} error
+ * @property {string} error why it failed, for people
  * @property {number} [height]
  */
 
@@ -140,11 +140,12 @@ export class Outgoing {
     if (error instanceof Ended) return; // it waits for the next session of this user
     sending.nonce = "";
     if (error instanceof Refused && error.code === LATER) {
-      setTimeout(() => this.#submit(sending), 1000 * (error.retryAfter ?? 1));
+      this.#keep(); // or the next load of the page would say it with a nonce that may be passed
+      setTimeout(() => this.#submit(sending), error.pause);
       return;
     }
     sending.state = "failed";
-    sending.error = error.message;
+    sending.error = `Not sent: ${error.message}`;
     this.#changed();
   }
 

@@ -133,7 +133,7 @@ export class Rows {
       return element("p", { class: "state" }, sending.state === "sent" ? "Sent" : "Sending …");
     }
     return element(
-      "p", { class: "state error" }, `Not sent: ${sending.error} `,
+      "p", { class: "state error" }, `${sending.error} `,
       button("Try again", () => this.#setting.retry(sending), { class: "small" }), " ",
       button("Discard", () => this.#setting.discard(sending), { class: "small plain" }),
     );

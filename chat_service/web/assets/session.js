@@ -50,7 +50,7 @@ export class Session {
   #onState;
   #connect;
   #backoff;
-  #inFlight = new InFlight();
+  #inFlight = new InFlight(() => this.#write());
   /** @type {WebSocket | null} */
   #socket = null;
   #open = false;

@@ -40,6 +40,11 @@ function sends(socket) {
   return socket.commands.flatMap((it) => (it.send ? [`${it.send.nonce} ${it.send.text}`] : []));
 }
 
+/** The ref of the first send. @param {FakeSocket} socket */
+function refOf(socket) {
+  return socket.commands.find((it) => it.send)?.ref ?? "";
+}
+
 export async function whatIsUnansweredIsSentAgainFirstWithTheNoncesItHad() {
   const { socket, say } = begin();
   socket().welcome();
@@ -91,6 +96,61 @@ export async function aRefusedSendIsNotSentAgain() {
   same(sends(socket()), []);
   void say("two");
   same(sends(socket()), ["2 two"]);
+}
+
+export async function aCopyThatIsRefusedForTheMomentIsSentAgainWithItsNonce() {
+  for (const code of ["ERROR_CODE_UNAVAILABLE", "ERROR_CODE_RATE_LIMITED"]) {
+    const { socket, say } = begin();
+    socket().welcome();
+    const one = say("one");
+    socket().end();
+    await turn();
+    socket().welcome({ resumed: true, lastNonce: "1" });
+    const ref = refOf(socket());
+    socket().tell({ ref, error: { code, retryAfter: "0.005s" } });
+    void say("two");
+    await turn();
+    same(sends(socket()), ["1 one", "2 two", "1 one"]);
+    socket().tell({ ref, ack: { seq: "3", nonce: "1", duplicate: true } });
+    same((await one).ack?.seq, "3");
+  }
+}
+
+export async function aReconnectBeforeThatSendsItOnce() {
+  const { socket, say } = begin();
+  socket().welcome();
+  void say("one");
+  socket().end();
+  await turn();
+  socket().welcome({ resumed: true });
+  const error = { code: "ERROR_CODE_UNAVAILABLE", retryAfter: "0.015s" };
+  socket().tell({ ref: refOf(socket()), error });
+  socket().end();
+  await turn();
+  socket().welcome({ resumed: true });
+  await turn();
+  await turn();
+  same(sends(socket()), ["1 one"]);
+}
+
+export async function aCopyOfTheLastLoadIsNoOtherSend() {
+  const { session, socket } = begin();
+  void session.submit({ send: { to: "#lobby", text: "old", nonce: "7" } });
+  socket().welcome({ lastNonce: "7" });
+  const error = { code: "ERROR_CODE_UNAVAILABLE", retryAfter: "0.005s" };
+  socket().tell({ ref: refOf(socket()), error });
+  await turn();
+  same(sends(socket()), ["7 old", "7 old"]);
+}
+
+export async function whatWasWrittenOnceAndRefusedForTheMomentIsOver() {
+  const { socket, say } = begin();
+  socket().welcome();
+  const one = say("one").catch((error) => error.code);
+  socket().tell({ ref: refOf(socket()), error: { code: "ERROR_CODE_UNAVAILABLE", retryAfter: "0.005s" } });
+  same(await one, "ERROR_CODE_UNAVAILABLE");
+  await turn();
+  same(sends(socket()), ["1 one"]);
 }
 
 export async function eachEventIsToldOnceAndTheCursorGoesOn() {
