@@ -12,8 +12,12 @@ import { InFlight } from "./in_flight.js";
 
 /** Milliseconds that a stream must last to count as a success. */
 const STABLE = 5_000;
-/** Milliseconds in which a Hello that was given up may still arrive. */
-const STRAY = 60_000;
+/**
+ * Milliseconds in which a Hello that was given up may still arrive: a node of a cluster that was cut
+ * off repeats what it has sent to the log until it is connected again. And how many are remembered.
+ */
+const STRAY = 600_000;
+const STRAYS = 16;
 /** Milliseconds to wait for a Welcome. */
 const PATIENCE = 15_000;
 /** Milliseconds of silence after which the server is asked for a sign of life, and to wait for it. */
@@ -59,7 +63,10 @@ export class Session {
   #refusal = null;
   /** @type {Goodbye | null} */
   #goodbye = null;
-  #strayUntil = -Infinity;
+  /** Whether a Hello was said and nothing was heard since. */
+  #unanswered = false;
+  /** @type {number[]} until when each Hello that was given up may still arrive */
+  #strays = [];
   #notBefore = 0;
   #lastHeard = 0;
   /** @type {Record<string, ReturnType<typeof setTimeout>>} */
@@ -108,11 +115,13 @@ export class Session {
     this.#socket = socket;
     this.#refusal = null;
     this.#goodbye = null;
+    this.#unanswered = false;
     const mine = (/** @type {() => void} */ act) => () => {
       if (socket === this.#socket) act();
     };
     socket.onopen = mine(() => {
       socket.send(JSON.stringify({ commands: [{ hello: this.#hello() }] }));
+      this.#unanswered = true;
     });
     socket.onmessage = (message) => {
       if (socket === this.#socket) this.#take(JSON.parse(message.data).events ?? []);
@@ -133,6 +142,7 @@ export class Session {
    */
   #take(events) {
     this.#lastHeard = Date.now();
+    this.#unanswered = false;
     this.#clear("life");
     /** @type {ChatEvent[]} */
     const kept = [];
@@ -204,7 +214,6 @@ export class Session {
    */
   #drop(error) {
     const socket = this.#socket;
-    if (!this.#open) this.#strayUntil = Date.now() + STRAY;
     this.#hangUp();
     socket?.close();
     this.#lost(error, 0);
@@ -222,13 +231,13 @@ export class Session {
 
   /**
    * A Hello that was given up, and arrives behind the next one, takes the session over for a socket
-   * that nobody holds any more. That is no one else: the session is taken back, once.
+   * that nobody holds any more. That is no one else: the session is taken back, once for each that
+   * may arrive, since whoever then takes it over is another.
    * @param {Goodbye} goodbye
    * @param {Refusal | null} refusal
    */
   #departed(goodbye, refusal) {
-    const stray = goodbye.reason === "GOODBYE_REASON_SUPERSEDED" && Date.now() < this.#strayUntil;
-    if (stray) this.#strayUntil = -Infinity;
+    const stray = goodbye.reason === "GOODBYE_REASON_SUPERSEDED" && this.#takeStray();
     const final = FINAL_GOODBYES.has(goodbye.reason ?? "") || FINAL_ERRORS.has(refusal?.code ?? "");
     const error = refusal?.message || goodbye.message || "";
     const retryAfter = seconds(refusal?.retryAfter ?? goodbye.retryAfter);
@@ -260,9 +269,22 @@ export class Session {
   }
 
   #hangUp() {
+    this.#noteStray();
     this.#socket = null;
     this.#open = false;
     for (const name of ["patience", "stable", "keepalive", "life"]) this.#clear(name);
+  }
+
+  /** A server that has waited for long enough itself does not know what becomes of the Hello. */
+  #noteStray() {
+    const isUnsure = this.#unanswered || this.#refusal?.code === "ERROR_CODE_UNAVAILABLE";
+    if (isUnsure) this.#strays = [...this.#strays, Date.now() + STRAY].slice(-STRAYS);
+  }
+
+  /** Tells whether it may be a Hello of one's own that has arrived late, once for each. */
+  #takeStray() {
+    this.#strays = this.#strays.filter((it) => it > Date.now());
+    return this.#strays.shift() !== undefined;
   }
 
   /**

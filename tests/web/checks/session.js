@@ -193,6 +193,41 @@ export async function aGoodbyeSaysWhetherToComeBack() {
   same(states, ["connected", "reconnecting", "connected", "closed GOODBYE_REASON_REVOKED"]);
 }
 
+const SUPERSEDED = { goodbye: { reason: "GOODBYE_REASON_SUPERSEDED" } };
+
+export async function eachHelloThatMayArriveLateEndsNothing() {
+  const { socket, states } = begin();
+  socket().onopen?.();
+  socket().end(); // without an answer
+  await turn();
+  socket().onopen?.();
+  const error = { code: "ERROR_CODE_UNAVAILABLE", retryAfter: "0s" };
+  socket().end({ error }, { goodbye: { reason: "GOODBYE_REASON_REFUSED", reconnect: true } });
+  await turn();
+  for (const state of ["reconnecting", "reconnecting", "closed GOODBYE_REASON_SUPERSEDED"]) {
+    socket().welcome();
+    socket().end(SUPERSEDED);
+    await turn();
+    same(states.at(-1), state);
+  }
+}
+
+export async function aHelloThatWasNotSaidOrWasAnsweredIsNotAwaited() {
+  const { socket, states } = begin();
+  socket().end(); // it never opened
+  await turn();
+  socket().onopen?.();
+  const error = { code: "ERROR_CODE_RATE_LIMITED", retryAfter: "0s" };
+  socket().end({ error }, { goodbye: { reason: "GOODBYE_REASON_REFUSED", reconnect: true } });
+  await turn();
+  socket().welcome();
+  socket().end();
+  await turn();
+  socket().welcome({ resumed: true });
+  socket().end(SUPERSEDED);
+  same(states.at(-1), "closed GOODBYE_REASON_SUPERSEDED");
+}
+
 export async function theEndIsToldToWhoWaits() {
   const { session, socket, say } = begin();
   socket().welcome();
