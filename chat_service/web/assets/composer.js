@@ -45,13 +45,17 @@ export class Composer {
     this.#field.focus({ preventScroll: true });
   }
 
-  /** Shows the draft of a conversation. @param {string} address */
+  /**
+   * Shows the draft of a conversation; but what was typed before the first one was known stays.
+   * @param {string} address
+   */
   open(address) {
     this.#keep();
+    const isTyped = !this.#address && this.#field.value !== "";
     this.#address = address;
     const label = address.startsWith("#") ? `Message ${address}` : `Message ${address.slice(1)}`;
     this.#field.placeholder = label;
-    this.#fill(shared.get(this.#draft(address)) ?? "");
+    this.#fill(isTyped ? this.#field.value : shared.get(this.#draft(address)) ?? "");
   }
 
   /** Begins a line, for the user to go on. @param {string} text */
@@ -72,6 +76,7 @@ export class Composer {
   }
 
   #enter() {
+    if (!this.#store.user) return; // nobody is there yet to say it: it stays in the field
     const line = this.#field.value;
     if (!line.trim() || this.#left() < 0) return;
     this.#completion.close();
