@@ -14,6 +14,12 @@ _ENTER: Final = """name => {
     document.querySelector("#sign-in-form input[value=guest]").checked = true;
     document.getElementById("sign-in-form").requestSubmit();
 }"""
+TAKE_OVER: Final = """(hello) => new Promise((resolve) => {
+    const socket = new WebSocket(`ws://${location.host}/ws`, "chat.v1.json");
+    socket.onopen = () => socket.send(JSON.stringify({ commands: [{ hello }] }));
+    socket.onmessage = () => resolve();
+})"""
+"""Another client comes in with somebody's `client_id`."""
 # What the browser itself says of a server that is away, or of a call that was refused.
 _EXPECTED: Final = re.compile(r"WebSocket connection to|Failed to load resource")
 

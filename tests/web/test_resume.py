@@ -4,14 +4,13 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from tests.processes import ServerProcess
 from tests.web.conftest import ON_FREE_PORTS, WITHOUT_LIMITS, Desks, Open, StartWeb
-from tests.web.person import Netcat, Person, url
+from tests.web.person import TAKE_OVER, Netcat, Person, url
 
 Context = Callable[..., BrowserContext]
 Fresh = Callable[[str], str]
@@ -282,7 +281,7 @@ def test_who_is_superseded_says_so_and_can_take_the_session_back(
     ann.join(room)
     ann.field.fill("a draft")
     client_id = ann.page.evaluate("JSON.parse(sessionStorage.getItem('chat.client_id'))")
-    bob.page.evaluate(TAKE_OVER, [ann.name, client_id])
+    bob.page.evaluate(TAKE_OVER, {"user": ann.name, "clientId": client_id})
     expect(ann.banner).to_contain_text("Another window goes on")
     ann.banner.get_by_role("button").click()
     expect(ann.page.locator("#me-name")).to_have_text(ann.name)
@@ -291,11 +290,3 @@ def test_who_is_superseded_says_so_and_can_take_the_session_back(
     expect(ann.field).to_have_value("a draft")
     ann.say("here again")
     ann.reads_exactly("here again")
-
-
-TAKE_OVER: Final = """([user, clientId]) => new Promise((resolve) => {
-    const socket = new WebSocket(`ws://${location.host}/ws`, "chat.v1.json");
-    const commands = [{ hello: { user, clientId } }];
-    socket.onopen = () => socket.send(JSON.stringify({ commands }));
-    socket.onmessage = resolve;
-})"""

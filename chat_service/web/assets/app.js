@@ -34,11 +34,10 @@ export class App {
     this.#watchTheWorld();
     const who = remembered();
     if (!who) this.signIn.ask("guest", "", "");
-    this.#tab = await claimTab();
-    if (!this.#tab.returned) {
-      own.set("outgoing", null);
-      own.set("secondary", null);
-    }
+    const tab = await claimTab();
+    this.#tab = tab;
+    if (tab.copied) own.set("outgoing", null);
+    if (!tab.returned) own.set("secondary", null);
     if (who) this.#begin(who);
   }
 
@@ -67,6 +66,7 @@ export class App {
    * where there is a better proof, the two need not drive each other out for ever.
    */
   takeBack() {
+    this.outgoing.disown();
     if (this.identity?.isAccount) own.set("client_id", null);
     location.reload();
   }

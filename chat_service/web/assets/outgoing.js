@@ -72,6 +72,18 @@ export class Outgoing {
     this.#submit(sending);
   }
 
+  /**
+   * Gives up the nonces, since somebody else has the client_id that they count for. Whether what was
+   * written with one was said, nobody but the user can find out.
+   */
+  disown() {
+    for (const sending of this.list) {
+      if (sending.state !== "sending" || !sending.nonce) continue;
+      this.#fail(sending, "No answer has come, so it may have been said.");
+    }
+    this.#changed();
+  }
+
   /** Forgets all of it. */
   clear() {
     this.list = [];
@@ -138,15 +150,22 @@ export class Outgoing {
    */
   #failed(sending, error) {
     if (error instanceof Ended) return; // it waits for the next session of this user
-    sending.nonce = "";
     if (error instanceof Refused && error.code === LATER) {
+      sending.nonce = "";
       this.#keep(); // or the next load of the page would say it with a nonce that may be passed
       setTimeout(() => this.#submit(sending), error.pause);
       return;
     }
-    sending.state = "failed";
-    sending.error = `Not sent: ${error.message}`;
+    this.#fail(sending, `Not sent: ${error.message}`);
     this.#changed();
+  }
+
+  /**
+   * @param {Sending} sending
+   * @param {string} error
+   */
+  #fail(sending, error) {
+    Object.assign(sending, { nonce: "", state: "failed", error });
   }
 
   #nextKey() {

@@ -9,19 +9,18 @@ import { own, shared } from "./storage.js";
 const RELEASE = 600;
 
 /**
- * Returns this tab's client_id, and whether it had it before: what else lies in the session storage
- * is this tab's only then.
- * @returns {Promise<{clientId: string, returned: boolean}>}
+ * Returns this tab's client_id; whether the tab had it before; and whether it had one that is another
+ * tab's: what else lies in the session storage is a copy of that tab's then.
+ * @returns {Promise<{clientId: string, returned: boolean, copied: boolean}>}
  */
 export async function claimTab() {
   const kept = own.get("client_id");
-  if (typeof kept === "string" && (await hold(kept, RELEASE))) {
-    return { clientId: kept, returned: true };
-  }
+  const hadOne = typeof kept === "string";
+  if (hadOne && (await hold(kept, RELEASE))) return { clientId: kept, returned: true, copied: false };
   const clientId = randomId();
   own.set("client_id", clientId);
   await hold(clientId, RELEASE);
-  return { clientId, returned: false };
+  return { clientId, returned: false, copied: hadOne };
 }
 
 /**
