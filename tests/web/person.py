@@ -14,12 +14,15 @@ _ENTER: Final = """name => {
     document.querySelector("#sign-in-form input[value=guest]").checked = true;
     document.getElementById("sign-in-form").requestSubmit();
 }"""
-TAKE_OVER: Final = """(hello) => new Promise((resolve) => {
+_HELLO: Final = """() => {
+    const { user, token } = JSON.parse(localStorage.getItem("chat.who"));
+    return { user, token, clientId: JSON.parse(sessionStorage.getItem("chat.client_id")) };
+}"""
+_GO_ON: Final = """(hello) => new Promise((resolve) => {
     const socket = new WebSocket(`ws://${location.host}/ws`, "chat.v1.json");
     socket.onopen = () => socket.send(JSON.stringify({ commands: [{ hello }] }));
     socket.onmessage = () => resolve();
 })"""
-"""Another client comes in with somebody's `client_id`."""
 # What the browser itself says of a server that is away, or of a call that was refused.
 _EXPECTED: Final = re.compile(r"WebSocket connection to|Failed to load resource")
 
@@ -135,6 +138,12 @@ class Person:
 
     def member(self, name: str) -> Locator:
         return self.page.locator("#members .entry").filter(has_text=re.compile(rf"^\w?{name}"))
+
+    def go_on_as(self, other: "Person") -> None:
+        """Take another page's session over, with its `client_id`, beside one's own."""
+        self.page.evaluate(_GO_ON, other.page.evaluate(_HELLO))
+        expect(other.banner).to_be_visible()
+        expect(other.banner).to_contain_text("Another window goes on")
 
     def sign_out(self) -> None:
         self.turn_to()

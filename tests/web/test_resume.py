@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from tests.processes import ServerProcess
 from tests.web.conftest import ON_FREE_PORTS, WITHOUT_LIMITS, Desks, Open, StartWeb
-from tests.web.person import TAKE_OVER, Netcat, Person, url
+from tests.web.person import Netcat, Person, url
 
 Context = Callable[..., BrowserContext]
 Fresh = Callable[[str], str]
@@ -280,9 +280,7 @@ def test_who_is_superseded_says_so_and_can_take_the_session_back(
     ann, bob = (open_page().come_in(fresh(it)) for it in ("ann", "bob"))
     ann.join(room)
     ann.field.fill("a draft")
-    client_id = ann.page.evaluate("JSON.parse(sessionStorage.getItem('chat.client_id'))")
-    bob.page.evaluate(TAKE_OVER, {"user": ann.name, "clientId": client_id})
-    expect(ann.banner).to_contain_text("Another window goes on")
+    bob.go_on_as(ann)
     ann.banner.get_by_role("button").click()
     expect(ann.page.locator("#me-name")).to_have_text(ann.name)
     expect(ann.banner).to_be_hidden()

@@ -1,11 +1,13 @@
 """What lies between a page and its server, and can lose, refuse and hold what passes."""
 
 import json
+import time
 from typing import Any, Final
 
-from playwright.sync_api import BrowserContext, WebSocketRoute
+from playwright.sync_api import BrowserContext, Page, WebSocketRoute
 
 RETRY_AFTER: Final = "0.2s"
+PATIENCE: Final = 10.0
 
 
 class Wire:
@@ -28,6 +30,13 @@ class Wire:
     def refuse(self, kind: str, code: str) -> None:
         """Answer the commands of a kind with an error."""
         self._refused, self._code = kind, code
+
+    def await_refusals(self, page: Page, count: int) -> None:
+        """Wait until so many commands were refused."""
+        end = time.monotonic() + PATIENCE
+        while self.refusals < count:
+            assert time.monotonic() < end, f"{self.refusals} of {count} in {PATIENCE:.0f} s"
+            page.wait_for_timeout(20)
 
     def hold(self) -> None:
         """Keep back what the server says, until the wire is mended."""

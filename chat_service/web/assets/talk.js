@@ -2,11 +2,12 @@
 
 /** @import {Command} from "./contract.js" */
 /** @import {Intent} from "./commands.js" */
+/** @import {Conversation} from "./conversation.js" */
 /** @import {Outgoing} from "./outgoing.js" */
 /** @import {Session} from "./session.js" */
 /** @import {Store} from "./store.js" */
 import { UsageError, VERBS, parse } from "./commands.js";
-import { Ended, LOBBY } from "./contract.js";
+import { Ended, LOBBY, Refused } from "./contract.js";
 
 /** Messages to ask for at a time. */
 const PAGE = 100;
@@ -151,6 +152,7 @@ export class Talk {
   }
 
   /**
+   * Asks for a page of history, and if it is refused for the moment, again until it is not.
    * @param {string} address
    * @param {number} limit
    */
@@ -159,21 +161,51 @@ export class Talk {
     if (conversation.loading) return;
     conversation.loading = true;
     const beforeSeq = String(conversation.loaded ? conversation.firstSeq : 0);
+    const capped = Math.min(limit, this.#store.limits.maxHistory);
     try {
-      const capped = Math.min(limit, this.#store.limits.maxHistory);
       const event = await this.#submit({ history: { to: address, beforeSeq, limit: capped } });
       if (event?.history) this.#store.page({ ...event.history, to: address });
+      this.#historyAnswered(conversation);
     } catch (error) {
+      this.#historyRefused(conversation, limit, error);
+    }
+  }
+
+  /** @param {Conversation} conversation */
+  #historyAnswered(conversation) {
+    // Not before it was drawn: until then the list still stands at its start, and asks for more.
+    setTimeout(() => {
+      conversation.loading = false;
+      this.#store.touch(); // it may stand there again
+    }, DRAWN);
+  }
+
+  /**
+   * @param {Conversation} conversation
+   * @param {number} limit
+   * @param {unknown} error
+   */
+  #historyRefused(conversation, limit, error) {
+    if (error instanceof Ended) {
+      conversation.loading = false; // for the next session to ask
+    } else if (error instanceof Refused && error.isOfTheMoment) {
+      setTimeout(() => this.#historyAgain(conversation, limit), error.pause);
+    } else {
       conversation.loaded = true;
       conversation.more = false;
-      this.#complain(address, error);
-    } finally {
-      // Not before it was drawn: until then the list still stands at its start, and asks for more.
-      setTimeout(() => {
-        conversation.loading = false;
-        this.#store.touch(); // it may stand there again
-      }, DRAWN);
+      this.#complain(conversation.address, error);
+      this.#historyAnswered(conversation);
     }
+  }
+
+  /**
+   * @param {Conversation} conversation
+   * @param {number} limit
+   */
+  #historyAgain(conversation, limit) {
+    const { address } = conversation;
+    conversation.loading = false;
+    if (this.#store.conversations.get(address) === conversation) void this.#history(address, limit);
   }
 
   /**
