@@ -4,6 +4,8 @@
  * the others are on average, and padding stands for those that are not there.
  */
 
+import { arrange } from "./keyed.js";
+
 /**
  * @typedef {{height?: number | undefined, key: string}} Measured
  */
@@ -161,13 +163,7 @@ export class WindowedList {
       const item = /** @type {Item} */ (this.#items[index]);
       kept.set(item.key, this.#row(item, this.#items[index - 1]));
     }
-    // Rows that stay are not moved: a selection, or the focus, would be lost.
-    for (const [key, { row }] of this.#shown) if (kept.get(key)?.row !== row) row.remove();
-    let next = this.#list.firstElementChild;
-    for (const { row } of kept.values()) {
-      if (row === next) next = row.nextElementSibling;
-      else this.#list.insertBefore(row, next);
-    }
+    arrange(this.#list, [...kept.values()].map((it) => it.row));
     this.#shown = kept;
     this.#first = first;
     this.#end = end;

@@ -3,6 +3,7 @@
 /** @import {Member} from "./contract.js" */
 /** @import {Store} from "./store.js" */
 import { avatar, button, byId, element } from "./dom.js";
+import { KeyedRows, arrange, keepingFocus } from "./keyed.js";
 
 /** Rows that are drawn at most; more could not be read. */
 const MOST = 300;
@@ -12,8 +13,10 @@ const ROLES = { ROLE_OWNER: "owner", ROLE_MODERATOR: "moderator" };
 
 export class Members {
   #store;
-  #write;
+  #rows;
   #list = byId("members-list", HTMLElement);
+  #online = new Group("Online");
+  #away = new Group("Away");
 
   /**
    * @param {Store} store
@@ -21,45 +24,85 @@ export class Members {
    */
   constructor(store, write) {
     this.#store = store;
-    this.#write = write;
+    /** @type {KeyedRows<Member>} */
+    this.#rows = new KeyedRows((it) => it.user, ({ user }) => (
+      user === store.user ? new Person(element("span"), "you") : new Person(writing(user, write))
+    ));
   }
 
   draw() {
-    const { conversation } = this.#store;
-    const all = [...conversation.members.values()].sort((one, other) => one.user.localeCompare(other.user));
+    const { members, moreMembers } = this.#store.conversation;
+    const all = [...members.values()].sort((one, other) => one.user.localeCompare(other.user));
     const here = all.filter((it) => it.online);
     const away = all.filter((it) => !it.online);
-    const rest = here.length + away.length - MOST;
-    this.#list.replaceChildren(
-      ...this.#group("Online", here.slice(0, MOST)),
-      ...this.#group("Away", away.slice(0, Math.max(0, MOST - here.length))),
-    );
-    if (rest > 0 || conversation.moreMembers) {
-      this.#list.append(element("p", { class: "hint" }, rest > 0 ? `and ${rest} more` : "and more"));
-    }
+    const rows = this.#rows.draw([...here, ...away].slice(0, MOST));
+    keepingFocus(() => {
+      const groups = [...this.#online.draw(rows.slice(0, here.length)), ...this.#away.draw(rows.slice(here.length))];
+      arrange(this.#list, [...groups, ...more(all.length - MOST, moreMembers)]);
+    });
+  }
+}
+
+/** Some of the members, under a heading. */
+class Group {
+  #title;
+  #heading = element("h3");
+  #list = element("ul");
+
+  /** @param {string} title */
+  constructor(title) {
+    this.#title = title;
   }
 
+  /** Returns what there is to show. @param {HTMLElement[]} rows */
+  draw(rows) {
+    this.#heading.textContent = `${this.#title} — ${rows.length}`;
+    arrange(this.#list, rows);
+    return rows.length > 0 ? [this.#heading, this.#list] : [];
+  }
+}
+
+/** The row of a member. */
+class Person {
+  node = element("li");
+  #entry;
+  #remark;
+
   /**
-   * @param {string} title
-   * @param {Member[]} members
+   * @param {HTMLElement} entry
+   * @param {string} [remark]
    */
-  #group(title, members) {
-    if (members.length === 0) return [];
-    const list = element("ul", {}, ...members.map((it) => this.#row(it)));
-    return [element("h3", {}, `${title} — ${members.length}`), list];
+  constructor(entry, remark = "") {
+    this.#entry = entry;
+    this.#remark = remark;
+    entry.className = "entry";
+    this.node.append(entry);
   }
 
   /** @param {Member} member */
-  #row({ user, online, role = "" }) {
+  draw({ user, online, role = "" }) {
     const picture = element("span", { class: `person${online ? " online" : ""}` }, avatar(user, "small"));
-    const told = [picture, element("bdi", { class: "entry-name" }, user)];
-    const title = ROLES[role];
-    if (title) told.push(element("small", { class: "role" }, title));
-    if (user === this.#store.user) {
-      return element("li", {}, element("span", { class: "entry" }, ...told, element("small", { class: "role" }, "you")));
-    }
-    const entry = button("", () => this.#write(user), { class: "entry", title: `Write to ${user}` });
-    entry.append(...told);
-    return element("li", {}, entry);
+    const told = [ROLES[role], this.#remark].filter(Boolean);
+    this.#entry.replaceChildren(
+      picture, element("bdi", { class: "entry-name" }, user),
+      ...told.map((it) => element("small", { class: "role" }, it ?? "")),
+    );
   }
+}
+
+/**
+ * @param {string} user
+ * @param {(user: string) => void} write
+ */
+function writing(user, write) {
+  return button("", () => write(user), { title: `Write to ${user}` });
+}
+
+/**
+ * @param {number} count of those that are known and not drawn
+ * @param {boolean} unknown whether there are others
+ */
+function more(count, unknown) {
+  if (count > 0) return [element("p", { class: "hint" }, `and ${count} more`)];
+  return unknown ? [element("p", { class: "hint" }, "and more")] : [];
 }

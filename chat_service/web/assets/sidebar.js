@@ -5,6 +5,7 @@
 import { normal } from "./commands.js";
 import { LOBBY } from "./contract.js";
 import { avatar, button, byId, element } from "./dom.js";
+import { KeyedRows, arrange, keepingFocus } from "./keyed.js";
 
 /**
  * @typedef {object} Wishes
@@ -18,6 +19,8 @@ export class Sidebar {
   #wishes;
   #rooms = byId("rooms", HTMLElement);
   #people = byId("people", HTMLElement);
+  #roomRows;
+  #peopleRows;
 
   /**
    * @param {Store} store
@@ -26,50 +29,61 @@ export class Sidebar {
   constructor(store, wishes) {
     this.#store = store;
     this.#wishes = wishes;
+    this.#roomRows = this.#rows();
+    this.#peopleRows = this.#rows();
     adding("room", (name) => wishes.join(`#${normal(name, "#")}`));
     adding("person", (name) => wishes.open(`@${normal(name, "@")}`));
   }
 
   draw() {
-    const focused = document.activeElement?.getAttribute("data-focus");
-    const rooms = this.#store.conversations.rooms.sort(byName).map((it) => this.#entry(it));
-    const people = this.#store.conversations.people.map((it) => this.#entry(it));
-    this.#rooms.replaceChildren(...rooms);
-    this.#people.replaceChildren(...people);
-    byId("no-people", HTMLElement).hidden = people.length > 0;
-    byId("sidebar-unread", HTMLElement).hidden = !this.#store.conversations.anyUnread;
-    if (focused) this.#focus(focused);
-  }
-
-  /** Gives the focus back to what was drawn anew. @param {string} name */
-  #focus(name) {
-    const again = document.querySelector(`[data-focus="${CSS.escape(name)}"]`);
-    if (again instanceof HTMLElement) again.focus();
-  }
-
-  /** @param {Conversation} conversation */
-  #entry(conversation) {
-    const { address, isRoom } = conversation;
-    const open = button("", () => this.#wishes.open(address), {
-      class: `entry${conversation.unread > 0 ? " unread" : ""}`,
-      "aria-current": address === this.#store.current ? "page" : null,
-      "data-address": address,
-      "data-focus": `open ${address}`,
+    const { rooms, people, anyUnread } = this.#store.conversations;
+    keepingFocus(() => {
+      arrange(this.#rooms, this.#roomRows.draw(rooms.sort(byName)));
+      arrange(this.#people, this.#peopleRows.draw(people));
     });
-    open.append(isRoom ? element("span", { class: "hash", "aria-hidden": "true" }, "#") : this.#picture(conversation));
-    open.append(element("bdi", { class: "entry-name" }, conversation.name), ...badge(conversation));
-    const entry = element("li", {}, open);
-    if (!isRoom) {
-      entry.append(button("×", () => this.#wishes.close(address), {
-        class: "entry-close", "aria-label": `Close the conversation with ${conversation.name}`,
-        "data-focus": `close ${address}`,
-      }));
-    }
-    return entry;
+    byId("no-people", HTMLElement).hidden = people.length > 0;
+    byId("sidebar-unread", HTMLElement).hidden = !anyUnread;
+  }
+
+  /** @returns {KeyedRows<Conversation>} */
+  #rows() {
+    return new KeyedRows((it) => it.address, (it) => new Entry(it, this.#store, this.#wishes));
+  }
+}
+
+/** The row of a conversation. */
+class Entry {
+  node = element("li");
+  #store;
+  #open;
+
+  /**
+   * @param {Conversation} conversation
+   * @param {Store} store
+   * @param {Wishes} wishes
+   */
+  constructor({ address, name, isRoom }, store, wishes) {
+    this.#store = store;
+    this.#open = button("", () => wishes.open(address), { class: "entry", "data-address": address });
+    this.node.append(this.#open);
+    if (isRoom) return;
+    this.node.append(button("×", () => wishes.close(address), {
+      class: "entry-close", "aria-label": `Close the conversation with ${name}`,
+    }));
   }
 
   /** @param {Conversation} conversation */
-  #picture({ name }) {
+  draw(conversation) {
+    const { address, name, isRoom, unread } = conversation;
+    this.#open.classList.toggle("unread", unread > 0);
+    if (address === this.#store.current) this.#open.setAttribute("aria-current", "page");
+    else this.#open.removeAttribute("aria-current");
+    const mark = isRoom ? element("span", { class: "hash", "aria-hidden": "true" }, "#") : this.#picture(name);
+    this.#open.replaceChildren(mark, element("bdi", { class: "entry-name" }, name), ...badge(conversation));
+  }
+
+  /** @param {string} name */
+  #picture(name) {
     const online = this.#store.isOnline(name);
     const picture = element("span", { class: `person${online ? " online" : ""}` }, avatar(name, "small"));
     if (online) picture.append(element("span", { class: "hidden" }, "online"));
