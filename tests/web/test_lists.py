@@ -1,4 +1,4 @@
-"""The lists at the sides hold still under the hands of whoever uses them while others write and come."""
+"""The lists at the sides can be used while others write and come."""
 
 import re
 from collections.abc import Callable

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from tests.processes import ServerProcess
 from tests.web.conftest import ON_FREE_PORTS, WITHOUT_LIMITS, Desks, Open, StartWeb
-from tests.web.person import Netcat, Person, url
+from tests.web.person import PASSWORD, Netcat, Person, url
 
 Context = Callable[..., BrowserContext]
 Fresh = Callable[[str], str]
@@ -92,6 +92,27 @@ def test_a_graceful_restart_is_a_hiccup(
     mortal.start()
     bob.reads("meanwhile")
     ann.reads_exactly("meanwhile")
+
+
+def test_a_guest_who_is_registering_goes_on_after_a_reconnect(
+    open_page: Open, mortal: Mortal, room: str, fresh: Fresh
+) -> None:
+    ann = open_page(mortal).come_in(fresh("ann"))
+    ann.join(room)
+    ann.page.locator("#me").click()
+    ann.page.get_by_role("button", name="Register this name").click()
+    ann.dialog.get_by_label("Password").fill(PASSWORD)
+    mortal.kill()
+    expect(ann.banner).to_be_visible()
+    mortal.start()
+    expect(ann.banner).to_be_hidden(timeout=15_000)
+    expect(ann.dialog.get_by_label("Password")).to_have_value(PASSWORD)
+    token = ann.page.evaluate("JSON.parse(localStorage.getItem('chat.who')).token")
+    with ann.page.expect_request("**/Register") as registering:
+        ann.dialog.locator("#sign-in-submit").click()
+    assert registering.value.headers["authorization"] == f"Bearer {token}"  # not an earlier one
+    expect(ann.page.locator("#me-kind")).to_have_text("account")
+    ann.open(room)
 
 
 def test_what_is_said_while_the_server_dies_happens_once(

@@ -43,7 +43,7 @@ export class App {
 
   /** Offers a guest to register the name. */
   register() {
-    if (this.identity) this.signIn.offer(this.identity.who.user, this.identity.token);
+    if (this.identity) this.signIn.offer(this.identity.who.user, () => this.identity?.token ?? "");
   }
 
   /** Goes, and leaves nothing behind in this browser. */
@@ -101,8 +101,10 @@ export class App {
     this.store.apply(events);
     if (this.session) this.session.rooms = new Set(this.store.conversations.rooms.map((it) => it.address));
     if (!events.some((it) => it.welcome)) return;
-    if (isFirst) this.outgoing.restore(this.store.user);
-    this.signIn.close();
+    if (isFirst) {
+      this.outgoing.restore(this.store.user);
+      this.signIn.close();
+    }
     this.talk.connected();
   }
 

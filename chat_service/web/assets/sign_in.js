@@ -22,7 +22,8 @@ export class SignIn {
   #cancel = byId("sign-in-cancel", HTMLButtonElement);
   #submit = byId("sign-in-submit", HTMLButtonElement);
   #done;
-  #token = "";
+  #obligatory = false;
+  #token = () => "";
 
   /** @param {(who: Who) => void} done */
   constructor(done) {
@@ -38,7 +39,11 @@ export class SignIn {
     });
     this.#cancel.addEventListener("click", () => this.#dialog.close());
     this.#dialog.addEventListener("cancel", (event) => {
-      if (this.#cancel.hidden) event.preventDefault(); // there is nothing behind it
+      if (this.#obligatory) event.preventDefault();
+    });
+    // A browser lets nobody be held by a dialog: it asks once whether it may be cancelled, if at all.
+    this.#dialog.addEventListener("close", () => {
+      if (this.#obligatory) this.#open();
     });
   }
 
@@ -47,7 +52,7 @@ export class SignIn {
   }
 
   /**
-   * Asks who the user is.
+   * Asks who the user is, and does not go away without an answer: there is nothing behind it.
    * @param {How} how
    * @param {string} user
    * @param {string} error why it is asked (again)
@@ -59,7 +64,7 @@ export class SignIn {
   /**
    * Offers a guest to register the name.
    * @param {string} user
-   * @param {string} token the guest's
+   * @param {() => string} token the guest's, which is another one after each reconnect
    */
   offer(user, token) {
     this.#token = token;
@@ -67,6 +72,7 @@ export class SignIn {
   }
 
   close() {
+    this.#obligatory = false;
     this.#dialog.close();
   }
 
@@ -79,13 +85,18 @@ export class SignIn {
   #show(how, user, error, optional) {
     const radio = this.#form.elements.namedItem("how");
     if (radio instanceof RadioNodeList) radio.value = how;
+    this.#obligatory = !optional;
     this.#cancel.hidden = !optional;
     this.#user.value = user;
     this.#password.value = "";
     this.#draw();
     this.#fail(error);
+    this.#open();
+  }
+
+  #open() {
     if (!this.#dialog.open) this.#dialog.showModal();
-    (user && how !== "guest" ? this.#password : this.#user).focus();
+    (this.#user.value && this.#how !== "guest" ? this.#password : this.#user).focus();
   }
 
   get #how() {
@@ -129,7 +140,7 @@ export class SignIn {
     const how = this.#how;
     if (how === "guest") return { user, kind: "guest", token: "" };
     const password = this.#password.value;
-    const signing = how === "login" ? login(user, password) : register(user, password, this.#token);
+    const signing = how === "login" ? login(user, password) : register(user, password, this.#token());
     const session = await signing;
     return { user: session.user, kind: "account", token: session.token };
   }

@@ -74,6 +74,7 @@ export class Talk {
   /** Asks for older messages of the conversation that is shown. @param {number} [count] */
   async older(count = PAGE) {
     const conversation = this.#store.conversation;
+    if (!this.#session()?.welcome) return; // the first Welcome asks for what is not known then
     if (conversation.loading || (conversation.loaded && !conversation.more)) return;
     await this.#history(conversation.address, count);
   }
