@@ -6,7 +6,7 @@ from collections.abc import Callable
 from playwright.sync_api import BrowserContext, Request, expect
 
 from tests.web.conftest import Open
-from tests.web.person import PASSWORD
+from tests.web.person import PASSWORD, Person
 
 Context = Callable[..., BrowserContext]
 Fresh = Callable[[str], str]
@@ -87,6 +87,55 @@ def test_two_tabs_of_an_account_sign_out_together(
     other.reads_exactly("by one")
     one.sign_out()
     expect(other.dialog).to_be_visible()
+
+
+def stored(person: Person) -> dict[str, str]:
+    """Return what the browser keeps, for all tabs and for this one."""
+    found: dict[str, str] = person.page.evaluate("({ ...localStorage, ...sessionStorage })")
+    return found
+
+
+def test_who_signs_out_leaves_nothing_behind_in_any_tab(
+    open_page: Open, context: Context, fresh: Fresh
+) -> None:
+    mine = context()
+    one = open_page(within=mine).come_in(fresh("ann"), "Register")
+    other = open_page(within=mine)
+    expect(other.page.locator("#me-name")).to_have_text(one.name)
+    other.say(f"/msg {fresh('nobody')} a secret that was not sent")
+    expect(other.page.locator("article.failed")).to_be_visible()
+    other.field.fill("a secret draft")
+    one.sign_out()
+    expect(other.dialog).to_be_visible()
+    for it in (one, other):
+        assert "secret" not in str(stored(it))
+        assert one.name not in str(stored(it))
+
+
+def test_who_signs_out_leaves_alone_what_is_of_users_whose_names_begin_the_same(
+    open_page: Open, fresh: Fresh
+) -> None:
+    ann = open_page().come_in(fresh("ann"))
+    other = f"{ann.name}a"
+    others = {f"peers.{other}", f"read.{other}", f"draft.{other}.#a", f"draft.{ann.name}.b.#a"}
+    for name in others:
+        ann.page.evaluate("name => localStorage.setItem(`chat.${name}`, '{}')", name)
+    ann.field.fill("a draft")
+    ann.sign_out()
+    assert {it.removeprefix("chat.") for it in stored(ann) if ann.name in it} == others
+
+
+def test_who_signs_out_behind_the_servers_back_is_told_so(open_page: Open, fresh: Fresh) -> None:
+    ann = open_page().come_in(fresh("ann"), "Register")
+    ann.page.route("**/Logout", lambda route: route.abort())
+    ann.sign_out()
+    error = ann.dialog.locator("#sign-in-error")
+    expect(error).to_contain_text("not on the server (the server cannot be reached)")
+    assert ann.name not in str(stored(ann))
+    ann.page.reload()
+    expect(ann.dialog).to_be_visible()
+    expect(error).to_be_empty()
+    ann.page.unroute("**/Logout")
 
 
 def test_a_sign_in_that_is_revoked_elsewhere_ends(open_page: Open, fresh: Fresh) -> None:

@@ -33,7 +33,8 @@ export class App {
     this.#watchOtherTabs();
     this.#watchTheWorld();
     const who = remembered();
-    if (!who) this.signIn.ask("guest", "", "");
+    const told = own.take("farewell") ?? "";
+    if (!who) this.signIn.ask("guest", "", told);
     const tab = await claimTab();
     this.#tab = tab;
     if (tab.copied) own.set("outgoing", null);
@@ -46,18 +47,12 @@ export class App {
     if (this.identity) this.signIn.offer(this.identity.who.user, () => this.identity?.token ?? "");
   }
 
-  /** Goes, and leaves nothing behind in this browser. */
+  /** Goes, and leaves nothing behind in this browser, even if the server cannot be told. */
   async signOut() {
     const { identity } = this;
-    this.session?.leave();
-    if (identity?.isAccount) await logout(identity.token).catch(() => null);
-    this.outgoing.clear();
-    const user = identity?.who.user ?? "";
-    for (const kept of [`draft.${user}.`, `peers.${user}`, `read.${user}`]) shared.forget(kept);
-    own.set("client_id", null);
+    this.#forget();
     remember(null);
-    this.store.user = "";
-    this.identity = null;
+    if (identity?.isAccount) own.set("farewell", await farewell(logout(identity.token)));
     location.reload();
   }
 
@@ -69,6 +64,18 @@ export class App {
     this.outgoing.disown();
     if (this.identity?.isAccount) own.set("client_id", null);
     location.reload();
+  }
+
+  /** Leaves, and lets nothing of the user's stay in the storages, nor get there any more. */
+  #forget() {
+    const user = this.identity?.who.user ?? "";
+    this.session?.leave();
+    this.identity = null;
+    this.store.become("");
+    this.outgoing.clear();
+    for (const sign of ["#", "@"]) shared.forget(`draft.${user}.${sign}`);
+    for (const name of [`peers.${user}`, `read.${user}`]) shared.set(name, null);
+    own.set("client_id", null);
   }
 
   /** @param {Who} who */
@@ -120,8 +127,13 @@ export class App {
   #watchOtherTabs() {
     onOtherUser((who) => {
       const mine = this.identity?.who;
-      if (!mine ? who : who?.user !== mine.user || who.kind !== mine.kind) location.reload();
-      else this.identity?.offerToken();
+      if (mine?.user === who?.user && mine?.kind === who?.kind) {
+        this.identity?.offerToken();
+        return;
+      }
+      if (!who) this.#forget(); // once more: this tab may have kept a draft meanwhile
+      else if (mine && mine.user !== who.user) this.store.become("");
+      location.reload();
     });
     onSharedChange((name) => {
       if (name === `read.${this.store.user}`) this.store.readElsewhere();
@@ -138,4 +150,14 @@ export class App {
     window.addEventListener("offline", () => this.session?.wake());
     window.addEventListener("pagehide", () => this.identity?.letGo());
   }
+}
+
+/**
+ * Returns what to tell who has signed out, if the server could not be told; null if it was.
+ * @param {Promise<void>} telling
+ */
+async function farewell(telling) {
+  const error = await telling.then(() => null, (it) => it);
+  if (!error) return null;
+  return `You are signed out here, but not on the server (${error.message}). To end it there, sign in again and see your sign-ins.`;
 }

@@ -29,6 +29,17 @@ class Keep {
   }
 
   /**
+   * Returns a value, and takes it away.
+   * @param {string} name
+   * @returns {any} null if there is none
+   */
+  take(name) {
+    const value = this.get(name);
+    this.set(name, null);
+    return value;
+  }
+
+  /**
    * Keeps a value; null takes it away.
    * @param {string} name
    * @param {unknown} value

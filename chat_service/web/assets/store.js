@@ -184,7 +184,7 @@ export class Store {
 
   /** @param {Welcome} welcome */
   #welcomed({ user, cursor, limits, rooms = [LOBBY] }) {
-    if (user !== this.user) this.#becomes(user);
+    if (user !== this.user) this.become(user);
     if (cursor?.epoch !== this.#epoch) this.#enterLog(cursor?.epoch ?? "");
     this.limits = { ...this.limits, ...limits };
     for (const { address } of this.conversations.rooms) {
@@ -198,8 +198,8 @@ export class Store {
     this.#changes.mark("me", "list", "current", "members", "items");
   }
 
-  /** @param {string} user */
-  #becomes(user) {
+  /** Goes on for a user, whose things are kept; nobody's ("") are not. @param {string} user */
+  become(user) {
     this.user = user;
     this.#reading.recall(user);
     for (const peer of shared.get(`peers.${user}`) ?? []) this.of(`@${peer}`);
