@@ -121,6 +121,16 @@ def test_a_container_is_given_longer_to_end_than_it_drains() -> None:
             assert grace >= int(deadline.partition("=")[2]) + MARGIN
 
 
+def test_a_browser_gets_all_files_of_the_page_from_one_node() -> None:
+    (web,) = (
+        it["spec"]
+        for it in manifests()
+        if it["kind"] == "Service" and "web" in [port["name"] for port in it["spec"]["ports"]]
+    )
+    assert web["sessionAffinity"] == "ClientIP"
+    assert web["selector"] == {"app": "chat"}
+
+
 def test_every_pod_is_probed_and_may_do_nothing_that_it_need_not() -> None:
     for name in ("chat", "nats"):
         spec = pod(name)
