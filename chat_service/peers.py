@@ -159,8 +159,9 @@ class Comparison:
         return found
 
     def forget(self, instance: str) -> None:
-        """Wait no more for what a node has said."""
+        """Think no more of what a node has said."""
         self._pending.pop(instance, None)
+        self.diverged.pop(instance, None)
 
 
 def _life(silence: float) -> Life:

@@ -151,6 +151,16 @@ def test_a_node_that_has_done_something_else_is_found_and_told_once() -> None:
     assert log.comparison.agreed == 0
 
 
+def test_a_node_that_is_forgotten_no_longer_counts_as_one_that_differs() -> None:
+    log = Log(10)
+    log.comparison.heard(beat("a", 7, b"else"))
+    log.comparison.compare()
+    log.comparison.forget("a")
+    assert log.comparison.diverged == {}
+    log.comparison.heard(beat("a", 8, b"else"))  # it was only away
+    assert [it.position for it in log.comparison.compare()] == [8]
+
+
 def test_what_a_node_that_is_ahead_says_waits_until_this_one_is_as_far() -> None:
     log = Log(10)
     log.comparison.heard(beat("a", 12, b"else"))
