@@ -61,6 +61,7 @@ def replace(directory: Path, copied: Path) -> None:
     database = directory / DATABASE
     if database.exists():
         _close_for_good(database)
+    _sync(copied)
     copied.replace(database)
     _sync(directory)
 
@@ -129,8 +130,7 @@ def _made(target: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
         partial.touch(mode=0o600)
         yield partial
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        _sync(partial)
         partial.replace(target)
         _sync(target.parent)
     except OSError as error:
@@ -147,9 +147,9 @@ def _copy_bytes(source: Path, target: Path) -> None:
             written.write(block)
 
 
-def _sync(directory: Path) -> None:
-    """Have the directory's own entries on disk."""
-    number = os.open(directory, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Have on disk what a file holds, or a directory's own entries."""
+    number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
     finally:

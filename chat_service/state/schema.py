@@ -184,10 +184,13 @@ MIGRATIONS: Final = (_V1, _V2, _V3)
 def verify(path: Path) -> None:
     """Check, without writing, that a file is a database that this version can serve.
 
-    Raises StartupError if it is foreign, newer or corrupt.
+    Raises StartupError if it is foreign, newer or corrupt, or cannot be read.
     """
-    with path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except OSError as error:
+        raise StartupError(f"cannot read {path}: {error.strerror}") from None
     if not header:
         return  # an interrupted first start leaves an empty file
     if not header.startswith(_MAGIC) or len(header) < _HEADER_BYTES:
@@ -216,6 +219,8 @@ def _check_pages(path: Path) -> None:
         return  # killed while it was made: who may write rolls back what had begun
     except (apsw.CorruptError, apsw.NotADBError) as error:
         raise StartupError(f"{path} is corrupt ({error}); restore it from a backup") from None
+    except apsw.Error as error:
+        raise StartupError(f"cannot read {path}: {error}") from None
     if found != "ok":  # a heading line, then the first thing found
         reason = found.splitlines()[-1]
         raise StartupError(f"{path} is corrupt ({reason}); restore it from a backup")

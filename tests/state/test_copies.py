@@ -1,5 +1,7 @@
 """Copies of a database: whole or not there at all, and never in another one's place."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -75,6 +77,16 @@ def test_what_fails_leaves_nothing_behind(data: Path, tmp_path: Path) -> None:
     assert list(into.iterdir()) == []
 
 
+@pytest.mark.parametrize("where", ["missing", ".", "/".join(["x" * 200] * 4)])
+def test_what_cannot_be_read_is_told_in_a_sentence(data: Path, tmp_path: Path, where: str) -> None:
+    source = tmp_path / where
+    if where.startswith("x"):  # longer than what SQLite opens
+        shutil.copytree(data, source)
+        source /= "chat.db"
+    with pytest.raises(StartupError, match=f"cannot read {source}"):
+        copies.copy(source, tmp_path / "copy")
+
+
 def test_a_copy_that_was_cut_short_before_is_begun_anew(data: Path, tmp_path: Path) -> None:
     (tmp_path / "copy.partial").write_bytes(b"half of one")
     copies.copy(data / "chat.db", tmp_path / "copy")
@@ -132,3 +144,19 @@ async def test_data_that_somebody_has_open_is_not_replaced(data: Path, other: Pa
     finally:
         await store.close()
     copies.replace(other.parent, other)
+
+
+def test_data_is_on_disk_before_it_takes_the_place_of_others(
+    other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, bool]] = []
+    fsync = os.fsync
+
+    def watched(number: int) -> None:
+        fsync(number)
+        synced.append((os.fstat(number).st_ino, other.exists()))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    file, directory = other.stat().st_ino, other.parent.stat().st_ino
+    copies.replace(other.parent, other)
+    assert synced == [(file, True), (directory, False)]
