@@ -58,12 +58,14 @@ class SnapshotKeeper:
             await self.look()
 
     async def look(self) -> None:
-        """Make a snapshot if one is due and it is this node's turn."""
+        """Make a snapshot if one is due and it is this node's turn; raises nothing."""
         try:
             if self._mine() and await self._is_due():
                 await self._make()
         except (NoSnapshot, StartupError) as failure:
             _log.warning("no snapshot could be made", reason=str(failure))
+        except Exception:  # without a keeper, a node that leads would keep the others from it
+            _log.exception("no snapshot could be made")
 
     async def _is_due(self) -> bool:
         stand = self._stand()
@@ -86,6 +88,8 @@ class SnapshotKeeper:
         began = self._clock()
         try:
             copied = await asyncio.to_thread(copies.copy, self._database, file)
+            if not self._mine():
+                return  # a copy takes its time, and meanwhile somebody has contradicted this node
             snapshot = Snapshot(copied.epoch, copied.position, copied.seq)
             await self._snapshots.publish(snapshot, file)
         finally:
