@@ -187,7 +187,7 @@ class Node:
     def _watch_nodes(self) -> None:
         """Start what needs to know which nodes live."""
         self._own(self.watch.run(), "watch")
-        self._own(self._foundation.keep_snapshots(self._leads), "snapshots")
+        self._own(self._foundation.keep_snapshots(lambda: self.watch.vouches), "snapshots")
 
     def _own(self, running: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Start a task that lasts as long as the node: if it fails, the node ends, and says why."""

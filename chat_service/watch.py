@@ -84,6 +84,14 @@ class Watch:
         """Whether it is this node that does what only one has to do."""
         return self._peers.in_touch and self._peers.leads()
 
+    @property
+    def vouches(self) -> bool:
+        """Whether this node leads, and no other has made something else of the log.
+
+        Nobody can tell which of two that differ is right, so neither hands on what it holds.
+        """
+        return self.leads and not self.diverged
+
     def nodes(self) -> list[NodeStatus]:
         """Return the nodes that were heard and are not forgotten, by their names."""
         heard = [
@@ -116,7 +124,8 @@ class Watch:
             self._bury(dead, now)
         for it in self._comparison.compare():
             _log.error(
-                "a node has made something else of the log: stop one and give it a new copy",
+                "a node has made something else of the log: stop one and give it a new copy;"
+                " no snapshots until then",
                 node=it.name,
                 instance=it.instance,
                 position=it.position,

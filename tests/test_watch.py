@@ -241,3 +241,19 @@ async def test_a_node_that_has_made_something_else_of_the_log_is_told_of(
     await cluster.passes(2, *cluster.nodes)
     assert [node.watch.diverged for node in cluster.nodes.values()] == [1, 1, 2]
     assert [it.diverged for it in watch.nodes()] == [False, False, True]
+
+
+async def test_only_a_node_that_leads_and_that_nobody_contradicts_vouches_for_its_state(
+    cluster: Cluster,
+) -> None:
+    def vouching() -> list[bool]:
+        return [node.watch.vouches for node in cluster.nodes.values()]
+
+    await cluster.start()
+    assert vouching() == [True, False, False]
+    cluster.nodes["a"].digest = b"else"
+    await cluster.passes(2, *cluster.nodes)
+    assert vouching() == [False, False, False]
+    await cluster.passes(DEAD_AFTER + 1, "b", "c")  # it is stopped, to be given a new copy
+    assert vouching()[1:] == [True, False]
+    assert cluster.nodes["b"].watch.diverged == 0

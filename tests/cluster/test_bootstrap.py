@@ -1,5 +1,6 @@
 """Nodes that the log does not reach back for go on from a snapshot, or say what is missing."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from nats.js import JetStreamContext
 from chat_service import snapshot_keeper
 from chat_service.log.snapshots import Snapshots
 from chat_service.node import Node
+from chat_service.snapshot_keeper import SnapshotKeeper
 from chat_service.startup import StartupError
 from chat_service.state import copies
 from chat_service.state.inspection import inspect
@@ -17,6 +19,7 @@ from tests.cluster.nodes import Cluster, cluster
 from tests.cluster.servers import NatsServers, nats_server, stream
 from tests.scenarios.heard import Said
 from tests.scenarios.programs import GrpcPerson
+from tests.waiting import until
 
 __all__ = ["nats_server", "stream"]
 
@@ -72,6 +75,35 @@ async def test_one_node_keeps_the_snapshot(
     for node in nodes.nodes:
         await node.stop()
         assert not [it for it in data_of(node).iterdir() if "snapshot" in it.name]
+
+
+async def test_no_snapshot_is_made_while_the_nodes_do_not_agree(
+    nodes: Cluster, js: JetStreamContext, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: Counter[SnapshotKeeper] = Counter()
+    look = SnapshotKeeper.look
+
+    async def counted(keeper: SnapshotKeeper) -> None:
+        await look(keeper)
+        looks[keeper] += 1
+
+    async def looked_again() -> None:
+        """Wait until each node has begun and ended a look whether a snapshot is due."""
+        before = looks.copy()
+        await until(lambda: len(looks) == 2 and all(looks[it] > before[it] + 1 for it in looks))
+
+    monkeypatch.setattr(SnapshotKeeper, "look", counted)
+    monkeypatch.setattr(snapshot_keeper, "OLDEST", 0.0)
+    await speak(nodes.nodes[0], "one")
+    nodes.nodes[0]._store._machine.progress.digest = bytes(16)
+    await speak(nodes.nodes[0], "two")
+    await until(lambda: [it.watch.diverged for it in nodes.nodes] == [1, 1], what="both to tell")
+    await looked_again()
+    before = await Snapshots(js, stream, 1).listed()
+    await speak(nodes.nodes[0], "three")
+    await nodes.level()
+    await looked_again()
+    assert await Snapshots(js, stream, 1).listed() == before
 
 
 async def test_a_new_node_starts_from_a_snapshot_where_the_log_was_trimmed(
