@@ -51,17 +51,22 @@ def standing(directory: Path | None) -> Stand | None:
 
 def _needs_snapshot(directory: Path | None, stand: Stand | None, held: StreamState) -> bool:
     """Tell whether the log does not go on from here; raises StartupError for data it never had."""
-    if stand is None:
+    if directory is None or stand is None:
         return bool(held.base) or held.first > 1
-    if stand.position > 0:
-        return stand.epoch == held.epoch and stand.position + 1 < held.first
-    if held.base and stand.epoch == held.epoch and directory is not None:
+    if stand.epoch != held.epoch:
+        return False  # it is another log's, and opening it says so
+    if stand.position == 0:
         _check_base(directory, held.base)
-    return False  # and if it is another log's, opening it says so
+    return stand.position + 1 < held.first
 
 
 def _check_base(directory: Path, base: str) -> None:
     """Make sure that data without records are those which the log began with."""
+    if not base:
+        raise StartupError(
+            f"{directory} was changed while its node was stopped, and no other node has that: the"
+            " cluster goes on without it; use an empty data directory"
+        )
     if inspection.content(directory / copies.DATABASE) != base:
         raise StartupError(
             f"{directory} has the history of the server that was exported, and more: the cluster"

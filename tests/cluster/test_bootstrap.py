@@ -9,16 +9,20 @@ import pytest
 from nats.js import JetStreamContext
 
 from chat_service import snapshot_keeper
-from chat_service.log.snapshots import Snapshots
+from chat_service.core.commands import BanSubject, Entry, Register
+from chat_service.log.snapshots import Snapshot, Snapshots
+from chat_service.log.stream import LogStream, Origin
 from chat_service.node import Node
 from chat_service.snapshot_keeper import SnapshotKeeper
 from chat_service.startup import StartupError
 from chat_service.state import copies
 from chat_service.state.inspection import inspect
+from chat_service.state.store import Store
 from tests.cluster.nodes import Cluster, cluster
 from tests.cluster.servers import NatsServers, nats_server, stream
 from tests.scenarios.heard import Said
 from tests.scenarios.programs import GrpcPerson
+from tests.state.batches import by, enter, leave_chat, say
 from tests.waiting import until
 
 __all__ = ["nats_server", "stream"]
@@ -37,6 +41,28 @@ async def nodes(
 ) -> AsyncIterator[Cluster]:
     """Two nodes, which look for what is due all the time."""
     monkeypatch.setattr(snapshot_keeper, "LOOK_EVERY", 0.1)
+    async with cluster(nats_server, stream, tmp_path, count=2) as running:
+        yield running
+
+
+@pytest.fixture
+async def imported(
+    nats_server: NatsServers,
+    stream: str,
+    js: JetStreamContext,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Cluster]:
+    """Two nodes on a log that begins with what a single server had."""
+    monkeypatch.setattr(snapshot_keeper, "LOOK_EVERY", 0.1)
+    store = Store.open(tmp_path / "alone")
+    await store.apply([enter("bob"), say("bob", "hello"), leave_chat("bob")])
+    await store.close()
+    export = tmp_path / "export"
+    copies.copy(tmp_path / "alone" / "chat.db", export)
+    held = inspect(export)
+    await Snapshots(js, stream, 1).publish(Snapshot(held.epoch, 0, held.seq), export)
+    await LogStream(js, stream).open(1, Origin(held.epoch, held.content))
     async with cluster(nats_server, stream, tmp_path, count=2) as running:
         yield running
 
@@ -189,3 +215,37 @@ async def test_restored_under_a_new_epoch_it_is_no_node_of_the_cluster(
     copies.restore(tmp_path / "backup", tmp_path / "other", same_log=False)
     with pytest.raises(StartupError, match="history of a single server"):
         await nodes.start("other")
+
+
+async def test_a_node_that_never_had_a_record_is_started_again(nodes: Cluster) -> None:
+    await nodes.nodes[1].stop()
+    again = await nodes.start("node-1")
+    assert again._store.position == 0
+
+
+@pytest.mark.parametrize(
+    "entry", [enter("ann"), by("ann", Register("a hash", "ann")), by("", BanSubject("eve", None))]
+)
+async def test_a_node_whose_data_were_changed_while_it_was_stopped_is_not_started_again(
+    nodes: Cluster, entry: Entry
+) -> None:
+    await nodes.nodes[1].stop()
+    store = Store.open(data_of(nodes.nodes[1]))  # as a server alone, or as its console does
+    await store.apply([entry])
+    await store.close()
+    with pytest.raises(StartupError, match="node-1 was changed while its node was stopped"):
+        await nodes.start("node-1")
+
+
+async def test_a_node_that_stands_where_the_log_began_takes_a_snapshot_once_that_is_trimmed(
+    imported: Cluster, js: JetStreamContext, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await imported.nodes[1].stop()
+    assert imported.nodes[1]._store.position == 0
+    monkeypatch.setattr(snapshot_keeper, "OLDEST", 0.0)
+    await speak(imported.nodes[0], "one")
+    await until_snapshot(js, stream, imported.nodes[0]._store.position)
+    await js.purge_stream(stream)
+    again = await imported.start("node-1")
+    await imported.level()
+    assert again._store.digest == imported.nodes[0]._store.digest
