@@ -78,17 +78,30 @@ async def _fetch_any(directory: Path, held: StreamState, snapshots: Snapshots) -
     """Put the newest snapshot that can be had in place."""
     reason = "nobody has published one yet"
     for _ in range(_TRIES):
+        fitting: list[Snapshot] = []
         try:
-            for snapshot in await snapshots.listed():
-                if snapshot.epoch == held.epoch and snapshot.position + 1 >= held.first:
-                    return await _fetch(directory, snapshot, snapshots)
+            fitting += await _fitting(held, snapshots)
         except NoSnapshot as failure:
             reason = str(failure)
+        for snapshot in fitting:
+            try:
+                return await _fetch(directory, snapshot, snapshots)
+            except NoSnapshot as failure:  # the one before may do
+                reason = str(failure)
         await asyncio.sleep(_TRY_EVERY)
     raise StartupError(
         f"the log begins at record {held.first} and there is no snapshot from which it goes on"
         f" ({reason}); start a node that has newer data, or restore a backup with --same-log"
     )
+
+
+async def _fitting(held: StreamState, snapshots: Snapshots) -> list[Snapshot]:
+    """Return those from which the log goes on, the newest first; raises NoSnapshot."""
+    return [
+        it
+        for it in await snapshots.listed()
+        if it.epoch == held.epoch and it.position + 1 >= held.first
+    ]
 
 
 async def _fetch(directory: Path, snapshot: Snapshot, snapshots: Snapshots) -> None:

@@ -2,11 +2,13 @@
 
 They lie in a JetStream object store (https://docs.nats.io/nats-concepts/jetstream/obj_store), each
 under the position of the last record that it holds. A new one is there from the moment at which it
-is whole; the two newest are kept, so that a node that is just reading one can go on.
+is whole; the two newest are kept, so that a node that is just reading one can go on. Two nodes may
+store one at a time, each taking itself for the one that leads: neither disturbs the other.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -35,6 +37,9 @@ _AHEAD: Final = 64
 
 _PATIENCE: Final = 10.0
 """Seconds that the next chunk may take."""
+
+_ABANDONED: Final = timedelta(minutes=5)
+"""Time without another chunk after which nobody is taken to store a snapshot any longer."""
 
 _IDLE: Final = 60.0
 """Seconds after which the server forgets a reader that has gone away."""
@@ -67,9 +72,9 @@ class Snapshots:
         self._replicas = replicas
 
     async def listed(self) -> Sequence[Snapshot]:
-        """Return what there is, the newest first."""
+        """Return those that are whole, the newest first."""
         try:
-            return [await self._look_up(name) for name in await self._names()]
+            return [_snapshot(it) for it in await self._whole(await self._named())]
         except (nats.errors.Error, TimeoutError) as error:
             raise NoSnapshot(f"cannot list snapshots: {_reason(error)}") from error
 
@@ -84,7 +89,7 @@ class Snapshots:
             store = await self._open()
             with file.open("rb") as content:
                 await store.put(snapshot.name, content, meta)
-            await self._forget_old(snapshot.epoch)
+            await self._forget_old(snapshot)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise NoSnapshot(f"cannot store {snapshot.name}: {_reason(error)}") from error
 
@@ -125,50 +130,71 @@ class Snapshots:
                 return await self._make(1)
             raise
 
-    async def _look_up(self, name: str) -> Snapshot:
-        info = await ObjectStore(self._bucket, self._stream, self._js).get_info(name)
-        headers = info.headers or {}
-        return Snapshot(
-            headers.get("epoch", ""),
-            int(name.removeprefix("state-")),
-            int(headers.get("seq", 0)),
-        )
+    async def _named(self) -> list[ObjectInfo]:
+        """Return those that have a name, which comes last when one is stored; the newest first."""
+        store = ObjectStore(self._bucket, self._stream, self._js)
+        prefix = self._name("")
+        coded = (it.removeprefix(prefix) for it in await self._counted(self._name("*")))
+        names = sorted((base64.urlsafe_b64decode(it).decode() for it in coded), reverse=True)
+        return [await store.get_info(name) for name in names]
 
-    async def _names(self) -> list[str]:
-        """Return the names of whole objects, the newest first."""
-        prefix = f"$O.{self._bucket}.M."
-        found = await self._subjects(f"{prefix}*")
-        coded = (subject.removeprefix(prefix) for subject in found)
-        return sorted((base64.urlsafe_b64decode(it).decode() for it in coded), reverse=True)
+    async def _whole(self, named: list[ObjectInfo]) -> list[ObjectInfo]:
+        """Return those of which every chunk is there."""
+        chunks = await self._counted(self._chunks("*"))
+        return [it for it in named if chunks.get(self._chunks(it.nuid), 0) == it.chunks]
 
-    async def _subjects(self, pattern: str) -> Sequence[str]:
+    async def _counted(self, pattern: str) -> Mapping[str, int]:
+        """Return the subjects that there are, and how many messages each has."""
         try:
             info = await self._js.stream_info(self._stream, subjects_filter=pattern)
         except nats.js.errors.NotFoundError:
-            return ()
-        return tuple(info.state.subjects or ())
+            return {}
+        return info.state.subjects or {}
 
-    async def _forget_old(self, epoch: str) -> None:
-        """Purge all but a log's newest: first what names them, then whatever belongs to none.
+    async def _forget_old(self, stored: Snapshot) -> None:
+        """Purge all but the newest of the log of which one was just stored.
 
-        That includes what is of another log, and what a node left that died while it stored one.
+        That includes what is of another log and what is not whole. Raises NoSnapshot if that is
+        what was just stored.
         """
-        found = [await self._look_up(name) for name in await self._names()]
-        kept_names = [it.name for it in found if it.epoch == epoch][:KEPT]
-        for name in (it.name for it in found if it.name not in kept_names):
-            coded = base64.urlsafe_b64encode(name.encode()).decode()
-            await self._js.purge_stream(self._stream, subject=f"$O.{self._bucket}.M.{coded}")
-        store = ObjectStore(self._bucket, self._stream, self._js)
-        kept = {(await store.get_info(name)).nuid for name in kept_names}
-        prefix = f"$O.{self._bucket}.C."
-        for subject in await self._subjects(f"{prefix}*"):
-            if subject.removeprefix(prefix) not in kept:
-                await self._js.purge_stream(self._stream, subject=subject)
+        named = await self._named()
+        whole = await self._whole(named)
+        if stored not in map(_snapshot, whole):
+            raise NoSnapshot(f"{stored.name} is not whole: it lost something while it was stored")
+        now = await self._stored_at(self._name(_coded(stored.name)))
+        kept = [it.nuid for it in whole if _snapshot(it).epoch == stored.epoch][:KEPT]
+        for info in named:
+            if info.nuid not in kept:
+                await self._purge(self._name(_coded(info.name)))
+                await self._purge(self._chunks(info.nuid))
+        await self._clear_abandoned({self._chunks(it) for it in kept}, now)
+
+    async def _clear_abandoned(self, kept: Container[str], now: datetime) -> None:
+        """Purge what a node left that died while it stored one, but not what one is storing."""
+        for chunks in await self._counted(self._chunks("*")):
+            if chunks not in kept and now - await self._stored_at(chunks) >= _ABANDONED:
+                await self._purge(chunks)
+
+    async def _stored_at(self, subject: str) -> datetime:
+        """Return when the last message of a subject was stored, by the clock of the servers."""
+        message = await self._js.get_last_msg(self._stream, subject)
+        if message.time is None:
+            raise nats.js.errors.NotFoundError
+        return message.time
+
+    async def _purge(self, subject: str) -> None:
+        await self._js.purge_stream(self._stream, subject=subject)
+
+    def _name(self, coded: str) -> str:
+        return f"$O.{self._bucket}.M.{coded}"
+
+    def _chunks(self, nuid: str) -> str:
+        return f"$O.{self._bucket}.C.{nuid}"
 
     async def _read(self, info: ObjectInfo, file: Path) -> None:
         """Fetch the chunks in order, a few at a time; the library's own way waits for ever."""
         chunks = await self._js.pull_subscribe(
-            f"$O.{self._bucket}.C.{info.nuid}",
+            self._chunks(info.nuid),
             stream=self._stream,
             config=ConsumerConfig(ack_policy=AckPolicy.NONE, inactive_threshold=_IDLE),
         )
@@ -184,6 +210,16 @@ class Snapshots:
             await chunks.unsubscribe()
         if info.digest != f"SHA-256={base64.urlsafe_b64encode(digest.digest()).decode()}":
             raise OSError(f"what came of {info.name} is not what was stored")
+
+
+def _snapshot(info: ObjectInfo) -> Snapshot:
+    headers = info.headers or {}
+    position = int(info.name.removeprefix("state-"))
+    return Snapshot(headers.get("epoch", ""), position, int(headers.get("seq", 0)))
+
+
+def _coded(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).decode()
 
 
 def _joined(batch: Sequence[Msg]) -> bytes:

@@ -164,6 +164,42 @@ async def test_a_node_that_was_away_for_too_long_takes_a_snapshot_in_the_place_o
     assert back._store.digest == nodes.nodes[0]._store.digest
 
 
+async def test_where_the_newest_snapshot_cannot_be_had_the_one_before_is_taken(
+    nodes: Cluster, js: JetStreamContext, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat_service.bootstrap._TRY_EVERY", 0.01)
+    await speak(nodes.nodes[0], "one")
+    await until_snapshot(js, stream, 1)
+    monkeypatch.setattr(snapshot_keeper, "LOOK_EVERY", 3600.0)
+    older, *_ = await Snapshots(js, stream, 1).listed()
+    await speak(nodes.nodes[0], "two")
+    await nodes.level()
+    before = await chunks_of(js, stream)
+    await store(Snapshots(js, stream, 1), data_of(nodes.nodes[0]))
+    for chunks, many in (await chunks_of(js, stream)).items():
+        if chunks not in before:
+            await js.purge_stream(f"OBJ_{stream}-snapshots", subject=chunks)
+            for _ in range(many):
+                await js.publish(chunks, b"something else")
+    assert len(await Snapshots(js, stream, 1).listed()) == 2
+    await js.purge_stream(stream, seq=older.position + 1)
+    late = await nodes.start("late")
+    await nodes.level()
+    assert late._store.digest == nodes.nodes[0]._store.digest
+
+
+async def store(snapshots: Snapshots, data: Path) -> None:
+    """Store a snapshot of a node's data."""
+    copied = copies.copy(data / "chat.db", data / "copy")
+    await snapshots.publish(Snapshot(copied.epoch, copied.position, copied.seq), data / "copy")
+
+
+async def chunks_of(js: JetStreamContext, stream: str) -> dict[str, int]:
+    """Return the subjects of the chunks that are stored, and how many each has."""
+    held = await js.stream_info(f"OBJ_{stream}-snapshots", f"$O.{stream}-snapshots.C.*")
+    return held.state.subjects or {}
+
+
 async def test_a_snapshot_is_due_at_once_when_the_log_forgets_what_it_begins_with(
     nodes: Cluster, js: JetStreamContext, stream: str
 ) -> None:
