@@ -6,6 +6,7 @@ is whole; the two newest are kept, so that a node that is just reading one can g
 store one at a time, each taking itself for the one that leads: neither disturbs the other.
 """
 
+import asyncio
 import base64
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -94,10 +95,11 @@ class Snapshots:
             raise NoSnapshot(f"cannot store {snapshot.name}: {_reason(error)}") from error
 
     async def fetch(self, snapshot: Snapshot, file: Path) -> None:
-        """Write a snapshot to a file, which is whole if nothing is raised."""
+        """Write a snapshot to a new file, which is whole if nothing is raised."""
         try:
             store = ObjectStore(self._bucket, self._stream, self._js)
             info = await store.get_info(snapshot.name)
+            await asyncio.to_thread(_make_empty, file)
             await self._read(info, file)
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise NoSnapshot(f"cannot fetch {snapshot.name}: {_reason(error)}") from error
@@ -220,6 +222,12 @@ def _snapshot(info: ObjectInfo) -> Snapshot:
 
 def _coded(name: str) -> str:
     return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def _make_empty(file: Path) -> None:
+    """Make a file anew, for its owner alone, as every database is."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
 
 
 def _joined(batch: Sequence[Msg]) -> bytes:

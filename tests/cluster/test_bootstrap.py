@@ -143,6 +143,7 @@ async def test_a_new_node_starts_from_a_snapshot_where_the_log_was_trimmed(
     await speak(nodes.nodes[1], "four")
     late = await nodes.start("late")
     await nodes.level()
+    assert (data_of(late) / "chat.db").stat().st_mode & 0o777 == 0o600
     assert late._store.seq == nodes.nodes[0]._store.seq
     assert late._store.digest == nodes.nodes[0]._store.digest
     contents = {inspect(data_of(node) / "chat.db").content for node in nodes.nodes}
