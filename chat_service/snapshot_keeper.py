@@ -64,7 +64,7 @@ class SnapshotKeeper:
                 await self._make()
         except (NoSnapshot, StartupError) as failure:
             _log.warning("no snapshot could be made", reason=str(failure))
-        except Exception:  # without a keeper, a node that leads would keep the others from it
+        except Exception:  # what others may need once is no reason for a node to end
             _log.exception("no snapshot could be made")
 
     async def _is_due(self) -> bool:
