@@ -88,8 +88,9 @@ class SnapshotKeeper:
         began = self._clock()
         try:
             copied = await asyncio.to_thread(copies.copy, self._database, file)
-            if not self._mine():
-                return  # a copy takes its time, and meanwhile somebody has contradicted this node
+            if not self._mine():  # a copy takes its time: another may lead, or contradict this one
+                _log.info("no snapshot is handed on: it is no longer this node's turn")
+                return
             snapshot = Snapshot(copied.epoch, copied.position, copied.seq)
             await self._snapshots.publish(snapshot, file)
         finally:
