@@ -7,6 +7,7 @@ much as any other mask.
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import struct
@@ -103,8 +104,9 @@ class WebClient(SocketClient):
         So the server has no reason to ping, and nobody has to look for pings in what comes, which
         takes longer than counting the messages.
         """
-        self.write(_PONG)
-        self._beat_later()
+        with contextlib.suppress(ConnectionError):  # it is just being closed
+            self.write(_PONG)
+            self._beat_later()
 
     def _next_ref(self) -> int:
         self._pings += 1
