@@ -199,8 +199,7 @@ def figures(plan: Plan, server: ServerProcess, course: Course) -> str:
     return (
         f"memory by {plan.window * plan.beat:.0f} s: {medians} MiB;"
         f" peak {peak_memory(server) / MIB:.1f}\n"
-        f"growth behind the warm-up: {course.growth():+.2%},"
-        f" beside {course.written() / MIB:.1f} MiB that were written;"
+        f"growth behind the warm-up: {course.growth():+.2%};"
         f" fitted line: {course.slope() * 60 / MIB:+.2f} MiB a minute\n"
         f"{last.descriptors} descriptors, {last.threads} threads,"
         f" {cpu_seconds(server):.0f} s of processor time"

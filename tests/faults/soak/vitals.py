@@ -1,8 +1,7 @@
-"""What the kernel knows of a server: its memory, its database, its descriptors and its threads."""
+"""What the kernel knows of a server: its memory, its descriptors and its threads."""
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import linear_regression, median
@@ -23,25 +22,12 @@ class Vitals:
     """Seconds since the soak began."""
     memory: int
     """Bytes."""
-    stored: int
-    """Bytes of its database."""
     descriptors: int
     threads: int
 
     @classmethod
     def of(cls, server: ServerProcess, at: float = 0.0) -> Self:
-        stored = _database(server)
-        return cls(at, memory(server), stored, _count(server, "fd"), _count(server, "task"))
-
-
-def _database(server: ServerProcess) -> int:
-    """Return the size of the database that a server has open."""
-    sizes = [0]
-    for link in Path(f"/proc/{server.pid}/fd").iterdir():
-        with suppress(OSError):  # it was closed meanwhile
-            if (file := link.readlink()).name == "chat.db":
-                sizes.append(file.stat().st_size)
-    return max(sizes)
+        return cls(at, memory(server), _count(server, "fd"), _count(server, "task"))
 
 
 def _count(server: ServerProcess, what: str) -> int:
@@ -72,18 +58,12 @@ class Course:
     def growth(self) -> float:
         """Return by which share the memory grew, from one window behind the warm-up to the last.
 
-        What was written meanwhile does not count: it is in SQLite's cache, up to a bound of that.
         Each window counts with its median: what a fan-out, a checkpoint or the allocator holds for
         a moment is in a few looks only, what was leaked by then is in all of the last window. A
         fitted line would let one such moment at either end tilt it.
         """
-        first, last = self.looks[self.warm_up :][: self.window], self.looks[-self.window :]
-        written = median(it.stored for it in last) - median(it.stored for it in first)
-        return (_median(last) - written) / _median(first) - 1
-
-    def written(self) -> int:
-        """Return by how many bytes the database grew behind the warm-up."""
-        return self.looks[-1].stored - self.looks[self.warm_up].stored
+        first = self.looks[self.warm_up :][: self.window]
+        return _median(self.looks[-self.window :]) / _median(first) - 1
 
     def slope(self) -> float:
         """Return the bytes a second of the line that fits best all that is behind the warm-up."""
