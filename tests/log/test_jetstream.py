@@ -2,6 +2,8 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import nats
@@ -266,34 +268,37 @@ async def test_who_takes_nothing_is_not_sent_more_than_it_can_keep(
 # --- a log that is not to be had any more ---
 
 
+@asynccontextmanager
+async def bereft(servers: NatsServers, stream: str) -> AsyncIterator[Followed]:
+    """Follow a stream that is taken away once it holds a record."""
+    client, js = await js_of(servers)
+    try:
+        async with shared(servers.url, stream) as node:
+            node.append(1)
+            await node.log.idle()
+            await js.delete_stream(stream)
+            yield node
+    finally:
+        await client.close()
+
+
 @pytest.mark.usefixtures("quick_to_judge")
 async def test_a_stream_in_the_place_of_another_is_not_followed(
     nats_server: NatsServers, stream: str
 ) -> None:
-    client, js = await js_of(nats_server)
-    async with shared(nats_server.url, stream) as a:
-        a.append(1)
-        await a.log.idle()
-        await js.delete_stream(stream)
-        async with shared(nats_server.url, stream):
-            await until(lambda: a.lost, within=10)
+    async with bereft(nats_server, stream) as a, shared(nats_server.url, stream):
+        await until(lambda: a.lost, within=10)
     assert isinstance(a.lost, LogLost)
     assert "was replaced by another one" in str(a.lost)
-    await client.close()
 
 
 @pytest.mark.usefixtures("quick_to_judge")
 async def test_a_stream_that_is_gone_is_not_waited_for(
     nats_server: NatsServers, stream: str
 ) -> None:
-    client, js = await js_of(nats_server)
-    async with shared(nats_server.url, stream) as a:
-        a.append(1)
-        await a.log.idle()
-        await js.delete_stream(stream)
+    async with bereft(nats_server, stream) as a:
         await until(lambda: a.lost, within=10)
     assert str(a.lost) == f"NATS has no stream {stream} any more"
-    await client.close()
 
 
 @pytest.mark.usefixtures("quick_to_judge")
