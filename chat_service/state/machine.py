@@ -47,7 +47,7 @@ from chat_service.state.progress import Progress
 from chat_service.wire.protobuf import MessageEncoder, encode_event
 
 _CACHED = 200_000
-"""Rows that the caches hold together before they are emptied, at a hundred bytes or so each."""
+"""Rows that the caches hold together before they are emptied, at two hundred bytes or so each."""
 
 
 class StateMachine:

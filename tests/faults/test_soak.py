@@ -137,6 +137,7 @@ def test_many_stay_for_long_and_the_server_does_not_grow(
 def soak(plan: Plan, server: ServerProcess, crowds: Sequence[CrowdProcess]) -> Course:
     """Let time pass; fails if somebody hears anything twice, too late, in disorder or never."""
     for crowd in crowds:
+        crowd.ask("greet")
         crowd.ask("whisper", plan.whispers)
     looks: list[Vitals] = []
     began, leaving, came = time.monotonic(), 0.0, 0

@@ -72,6 +72,17 @@ class Crowd:
         """Return how many of those who are here have yet to hear a message of the lobby."""
         return sum(seat.here and seat.heard < number for seat in self._seats)
 
+    async def greet(self) -> None:
+        """Let all who stay talk in private, to all of this transport who get it.
+
+        From then on the server has at hand what it keeps of those who talk.
+        """
+        count = len(self._stayers)
+        own = [user for user in self._reachable if user.startswith(f"{self._kind}-")]
+        for start in range(0, len(own), count):
+            users = own[start + 1 : start + count] + own[start : start + 1]
+            await _few_at_once(map(self._whisper_to, self._stayers, users))
+
     async def whisper(self, per_second: float) -> None:
         """Begin to let random people talk in private."""
         self._whispering = asyncio.create_task(self._whisper(per_second))
@@ -102,17 +113,17 @@ class Crowd:
             await channel.close()
 
     async def _whisper(self, per_second: float) -> None:
-        count = 0
         while not self._hushed:
             await asyncio.sleep(self._random.expovariate(per_second))
             speaker = self._random.choice(self._stayers)
-            to = self._random.choice(self._reachable)
-            if to != speaker.user:
-                count += 1
-                text = f"{self._kind} whisper {count}"
-                self._notes.whispered.add(text)
-                async with self._speaking:
-                    await speaker.say(f"@{to}", text)
+            async with self._speaking:
+                await self._whisper_to(speaker, self._random.choice(self._reachable))
+
+    async def _whisper_to(self, speaker: Seat, to: str) -> None:
+        if to != speaker.user:
+            text = f"{self._kind} whisper {len(self._notes.whispered) + 1}"
+            self._notes.whispered.add(text)
+            await speaker.say(f"@{to}", text)
 
     def _stream(self, address: str, user: str) -> Seat:
         if len(self._channels) * STREAMS_A_CHANNEL <= int(user.rpartition("-")[2]):
