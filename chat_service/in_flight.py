@@ -39,6 +39,11 @@ class InFlight:
         self._closed = False
         self._progress: asyncio.Event | None = None  # made where somebody awaits answers
 
+    @property
+    def idle(self) -> bool:
+        """Whether all entries have been answered."""
+        return not self._unanswered
+
     def append(self, ref: int, user: str, body: EntryBody) -> None:
         """Append an entry, whether or not there is room for it."""
         self._unanswered += 1

@@ -62,6 +62,7 @@ from chat_service.hub.registry import Subscriber
 from chat_service.in_flight import InFlight
 from chat_service.inquiries import INQUIRIES, Inquiry
 from chat_service.logs import get
+from chat_service.nonces import Nonces
 from chat_service.services import Services
 from chat_service.wire.port import Codec, Received
 
@@ -115,8 +116,7 @@ class Session:
         epoch, typing = services.archive.epoch, codec.interactive
         self._entrance = Entrance(services.doorman, origin, bearer, epoch, typing=typing)
         self._phase = Phase.NEW
-        # The unbroken run of nonces that came over this connection last.
-        self._first_nonce = self._last_nonce = 0
+        self._nonces = Nonces()
         self._catching_up: asyncio.Task[None] | None = None
         self._member = Subscriber(
             f"{services.instance}-{secrets.token_hex(8)}", self, codec, outbox
@@ -258,9 +258,7 @@ class Session:
 
     def _note_nonce(self, body: CommandBody) -> None:
         if isinstance(body, Send) and body.nonce:
-            if body.nonce != self._last_nonce + 1 or not self._first_nonce:
-                self._first_nonce = body.nonce
-            self._last_nonce = body.nonce
+            self._nonces.receive(body.nonce, answered=self._in_flight.idle)
 
     async def _enter(self, ref: int, hello: Hello) -> None:
         if self._phase is not Phase.NEW:
@@ -280,7 +278,7 @@ class Session:
             self._deadlines.expiry(seconds, lambda: self.end(REVOKED))
 
     def _send(self, ref: int, send: Send) -> Awaitable[None] | None:
-        return self._submit(ref, check_send(send, self._first_nonce))
+        return self._submit(ref, check_send(send, self._nonces.first))
 
     def _order(self, ref: int, it: Join | Leave | Moderate) -> Awaitable[None] | None:
         return self._submit(ref, CHECKS[type(it)](it))
@@ -345,6 +343,7 @@ class Session:
 
     def _refuse(self, ref: int, refusal: Refusal) -> None:
         """Answer with an Error; before the session is open, that ends it."""
+        self._nonces.refused = True
         asking = self._phase is Phase.NEW and isinstance(refusal, Unauthenticated)
         if self._phase is Phase.ENTERING or asking:
             self._refuse_entry(ref, refusal)

@@ -58,13 +58,15 @@ ALLOWED: Final = {
     " chat_service.services chat_service.session chat_service.wire.port chat_service.logs",
     "chat_service.session": "chat_service.auth chat_service.catch_up chat_service.deadlines"
     " chat_service.entrance chat_service.flood chat_service.hub chat_service.in_flight"
-    " chat_service.inquiries chat_service.services chat_service.wire.port chat_service.logs",
+    " chat_service.inquiries chat_service.nonces chat_service.services chat_service.wire.port"
+    " chat_service.logs",
     "chat_service.services": "chat_service.auth chat_service.flood chat_service.hub"
     " chat_service.inquiries chat_service.log.port chat_service.state.port",
     "chat_service.inquiries": "chat_service.hub chat_service.state.port",
     "chat_service.entrance": "chat_service chat_service.auth chat_service.catch_up",
     "chat_service.deadlines": "",
     "chat_service.in_flight": "chat_service.log.port",
+    "chat_service.nonces": "",
     "chat_service.desk": "chat_service.hub chat_service.in_flight chat_service.log.port",
     "chat_service.accounts": "chat_service.auth chat_service.desk chat_service.flood"
     " chat_service.state.port",

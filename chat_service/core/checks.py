@@ -16,7 +16,7 @@ _ACTIONS: Final = frozenset(ModerationAction)
 def check_send(it: Send, since: int) -> Send:
     """Return a Send with its address in normal form; raises InvalidAddress, InvalidText.
 
-    `since` is the first of the unbroken run of nonces; see `Send.since`.
+    `since` is the first of the run of nonces; see `Send.since`.
     """
     to = parse_address(it.to)
     text = it.text

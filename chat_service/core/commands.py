@@ -40,8 +40,8 @@ class Hello(NamedTuple):
 class Send(NamedTuple):
     """Says something to a room or user. Also an entry's body.
 
-    `since`: the first of the unbroken run of nonces that this session has received up to this one.
-    What of it was not accepted, was refused: see `Sent.refused`.
+    `since`: the first of the run of nonces that this session has received up to this one. What of
+    it was not accepted when this one is, was refused: see `Sent.refused`.
     """
 
     to: str

@@ -249,6 +249,38 @@ async def test_an_older_nonce_is_a_repeat_whose_seq_is_not_known(node: Node, ent
     assert ann.texts == ["1", "2", "5"]
 
 
+async def test_what_was_refused_is_no_repeat_though_later_nonces_leave_a_gap(
+    node: Node, enter: Enter
+) -> None:
+    ann = await enter(node, "ann", "ann's")
+    for nonce in (1, 2):
+        await ann.say("to nobody", "#nowhere", nonce)
+    await ann.say("later", nonce=5)
+    for nonce in (2, 1):
+        assert (await ann.say("again", nonce=nonce)).HasField("error")
+    assert (await ann.say("later", nonce=5)).ack.duplicate
+
+
+async def test_what_came_again_in_another_order_is_no_repeat(node: Node, enter: Enter) -> None:
+    ann = await enter(node, "ann", "ann's")
+    for nonce in (3, 2, 1):
+        await ann.say("to nobody", "#nowhere", nonce)
+    await ann.say("later", nonce=4)
+    for nonce in (1, 2, 3):
+        assert (await ann.say("again", nonce=nonce)).HasField("error")
+
+
+async def test_what_is_refused_behind_a_gap_that_was_sent_at_once_is_no_repeat(
+    node: Node, enter: Enter
+) -> None:
+    ann = await enter(node, "ann", "ann's")
+    sends = [commands_pb2.Send(to="#nowhere", text="to nobody", nonce=1)]
+    sends += [commands_pb2.Send(to="#lobby", text="later", nonce=5)]
+    await ann.send(*(commands_pb2.Command(send=it) for it in sends))
+    await ann.ping()
+    assert (await ann.say("again", nonce=1)).HasField("error")
+
+
 async def test_the_next_connection_is_told_the_last_nonce(node: Node, enter: Enter) -> None:
     ann = await enter(node, "ann", "ann's")
     for nonce in (1, 2, 3):
