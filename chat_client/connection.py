@@ -206,7 +206,7 @@ class Connection:
                 if not await stream.write(frame):
                     return
                 frame = self._in_flight.next_frame()
-            if self._leaving:
+            if self._leaving and not self._in_flight.held:
                 await stream.half_close()
                 return
             self._changed.clear()

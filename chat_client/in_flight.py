@@ -10,11 +10,12 @@ The server drops a send whose nonce is not above the last one that it accepted. 
   number is skipped; another try is another send.
 - Unless it was written before and the refusal is about the moment (UNAVAILABLE, RATE_LIMITED): it
   is about this copy, and an earlier one may be on its way through another node of the server. So
-  it is written again after a while, until the answer is about the send itself.
+  it is written again after a while, until the answer is about the send itself. Until then nothing
+  else is written, since what is accepted meanwhile would pass it, and it could not happen any more.
 
-One doubt is left. Of a send below the last nonce accepted, whose reply was lost, the server knows
-only that it does not happen again: if it was refused, its Ack as a duplicate (with seq 0) says too
-much. A caller who must know sends one at a time.
+The server remembers the latest 256 nonces of a client that it refused while it accepted later
+ones, and answers them with an Error when they come again. With more than those in flight one doubt
+is left: the Ack as a duplicate (with seq 0) of a send whose refusal was lost.
 """
 
 import asyncio
@@ -44,14 +45,14 @@ class _Pending:
     size: int
     is_send: bool
     times_written: int = 0
-    again: asyncio.TimerHandle | None = None
-    """When it is written again over the same stream."""
+    due: bool = True
+    """Whether it has to be written, for the first time or again."""
 
 
 class InFlight:
     """At most `limit` commands, from the call that makes them to their reply.
 
-    `on_due` is called when one has to be written again.
+    `on_due` is called when some may be written again that were held back.
     """
 
     def __init__(self, limit: int, on_due: Callable[[], None] = lambda: None) -> None:
@@ -63,9 +64,16 @@ class InFlight:
         # Insertion order is the order of the calls, and so of the nonces.
         self._by_ref: dict[int, _Pending] = {}
         self._unwritten: deque[_Pending] = deque()
+        self._held: asyncio.TimerHandle | None = None
+        """Until when nothing is written."""
 
     def __len__(self) -> int:
         return len(self._by_ref)
+
+    @property
+    def held(self) -> bool:
+        """Whether what is due has to wait."""
+        return self._held is not None
 
     async def slot(self) -> None:
         """Wait until one more command may be added, in the order of the calls."""
@@ -100,11 +108,13 @@ class InFlight:
         self._next_nonce = max(self._next_nonce, welcome.last_nonce + 1)
         self._max_frame_bytes = welcome.limits.max_frame_bytes or _DEFAULT_MAX_FRAME_BYTES
         for pending in self._by_ref.values():
-            _forget_timer(pending)
-        self._unwritten = deque(self._by_ref.values())
+            pending.due = True
+        self._release()
 
     def next_frame(self) -> chat_pb2.ClientFrame | None:
-        """Return as many of the waiting commands as one frame holds; None if there are none."""
+        """Return as many commands as are due and one frame holds; None if there are none."""
+        if self._held is not None:
+            return None
         commands: list[commands_pb2.Command] = []
         room = self._max_frame_bytes
         while self._unwritten and (not commands or self._unwritten[0].size <= room):
@@ -123,9 +133,8 @@ class InFlight:
         if pending is None:
             return
         if _is_open(pending, event):
-            delay = retry_after(event.error) or _AGAIN_AFTER
-            loop = asyncio.get_running_loop()
-            pending.again = loop.call_later(delay, self._write_again, pending)
+            pending.due = True
+            self._hold(retry_after(event.error) or _AGAIN_AFTER)
             return
         self._drop(pending)
         if pending.reply.done():
@@ -137,25 +146,37 @@ class InFlight:
 
     def fail(self, error: Exception) -> None:
         """Tell everyone who waits that no reply will come."""
-        self._unwritten.clear()
         for pending in list(self._by_ref.values()):
             self._drop(pending)
             if not pending.reply.done():
                 pending.reply.set_exception(error)
+        self._release()
 
     def _number(self, pending: _Pending) -> None:
         if pending.is_send and not pending.times_written:
             pending.command.send.nonce = self._next_nonce
             self._next_nonce += 1
         pending.times_written += 1
+        pending.due = False
 
-    def _write_again(self, pending: _Pending) -> None:
-        pending.again = None
-        self._unwritten.appendleft(pending)
+    def _hold(self, seconds: float) -> None:
+        """Write nothing for so long; an earlier end is forgotten."""
+        if self._held is not None:
+            self._held.cancel()
+        self._held = asyncio.get_running_loop().call_later(seconds, self._go_on)
+
+    def _go_on(self) -> None:
+        self._release()
         self._on_due()
 
+    def _release(self) -> None:
+        """Let everything be written that is due, in the order of the calls."""
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
+        self._unwritten = deque(pending for pending in self._by_ref.values() if pending.due)
+
     def _drop(self, pending: _Pending) -> None:
-        _forget_timer(pending)
         if self._by_ref.pop(pending.command.ref, None) is not None:
             self._slots.release()
 
@@ -164,12 +185,6 @@ def _is_open(pending: _Pending, event: events_pb2.Event) -> bool:
     """Tell whether an earlier copy of a send may still happen, though this one was refused."""
     written_before = pending.is_send and pending.times_written > 1
     return written_before and event.HasField("error") and event.error.code in _OF_THE_MOMENT
-
-
-def _forget_timer(pending: _Pending) -> None:
-    if pending.again is not None:
-        pending.again.cancel()
-        pending.again = None
 
 
 def _failure(pending: _Pending, event: events_pb2.Event) -> ChatError | None:

@@ -55,6 +55,12 @@ def refused(ref: int) -> events_pb2.Event:
     )
 
 
+def too_soon(ref: int, milliseconds: int) -> events_pb2.Event:
+    error = events_pb2.Error(code=events_pb2.ERROR_CODE_UNAVAILABLE)
+    error.retry_after.FromMilliseconds(milliseconds)
+    return events_pb2.Event(ref=ref, error=error)
+
+
 async def test_waiting_commands_share_a_frame_in_order() -> None:
     in_flight = opened()
     await add(in_flight, send("a"), join("#dev"), send("b"))
@@ -224,14 +230,31 @@ async def test_a_copy_that_is_refused_for_the_moment_is_written_again() -> None:
     (first,) = written(in_flight)
     in_flight.reopen(welcome())
     (again,) = written(in_flight)
-    too_soon = events_pb2.Error(code=events_pb2.ERROR_CODE_UNAVAILABLE)
-    too_soon.retry_after.FromMilliseconds(10)
-    in_flight.resolve(events_pb2.Event(ref=again.ref, error=too_soon))
+    in_flight.resolve(too_soon(again.ref, milliseconds=10))
     assert not reply.done()
     await asyncio.wait_for(due.wait(), 5)
     assert nonces(written(in_flight)) == [first.send.nonce]
     in_flight.resolve(acked(again.ref, seq=7, duplicate=True))
     assert (await reply).ack.seq == 7
+
+
+async def test_copies_refused_for_the_moment_are_passed_by_nothing() -> None:
+    """What is accepted meanwhile would take from the server what they could still become."""
+    due = asyncio.Event()
+    in_flight = InFlight(8, on_due=due.set)
+    in_flight.reopen(welcome())
+    await add(in_flight, send("a"), send("b"), send("c"))
+    written(in_flight)
+    in_flight.reopen(welcome())
+    for command in written(in_flight):
+        in_flight.resolve(too_soon(command.ref, milliseconds=20))
+    await add(in_flight, send("d"))
+    assert in_flight.held
+    assert not written(in_flight)
+    await asyncio.wait_for(due.wait(), 5)
+    assert [(c.send.text, c.send.nonce) for c in written(in_flight)] == [
+        *(("a", 1), ("b", 2), ("c", 3), ("d", 4))
+    ]
 
 
 async def test_after_a_reconnect_it_is_written_once() -> None:
@@ -241,9 +264,7 @@ async def test_after_a_reconnect_it_is_written_once() -> None:
     for _ in range(2):
         in_flight.reopen(welcome())
         (command,) = written(in_flight)
-        too_soon = events_pb2.Error(code=events_pb2.ERROR_CODE_UNAVAILABLE)
-        too_soon.retry_after.FromMilliseconds(1)
-        in_flight.resolve(events_pb2.Event(ref=command.ref, error=too_soon))
+        in_flight.resolve(too_soon(command.ref, milliseconds=1))
     in_flight.reopen(welcome())
     assert len(written(in_flight)) == 1
     await asyncio.sleep(0.05)

@@ -8,6 +8,7 @@
  * - A refused send is never written again with its nonce: another try is another send.
  * - Unless it was written before and the refusal is about the moment: it is about this copy, and an
  *   earlier one may have happened. So it is written again until the answer is about the send itself.
+ *   Until then nothing else is written, since what is accepted meanwhile would pass it.
  */
 
 /** @import {ChatEvent, Command, Welcome} from "./contract.js" */
@@ -24,7 +25,7 @@ const HEADROOM = 64;
  * @property {Command} command
  * @property {number} size bytes
  * @property {number} timesWritten
- * @property {ReturnType<typeof setTimeout> | undefined} again when it is written again over the same stream
+ * @property {boolean} due whether it has to be written, for the first time or again
  * @property {(event: ChatEvent) => void} resolve
  * @property {(error: Error) => void} reject
  * @property {(nonce: string) => void} numbered
@@ -38,9 +39,11 @@ export class InFlight {
   #byRef = new Map();
   /** @type {Pending[]} */
   #unwritten = [];
+  /** Until when nothing is written. @type {ReturnType<typeof setTimeout> | undefined} */
+  #held;
   #onDue;
 
-  /** @param {() => void} onDue called when something has to be written again */
+  /** @param {() => void} onDue called when some may be written again that were held back */
   constructor(onDue) {
     this.#onDue = onDue;
   }
@@ -67,7 +70,7 @@ export class InFlight {
     this.#nextNonce = Math.max(this.#nextNonce, nonce + 1);
     return new Promise((resolve, reject) => {
       const timesWritten = nonce ? 1 : 0;
-      const pending = { command: owned, size, timesWritten, again: undefined, resolve, reject, numbered };
+      const pending = { command: owned, size, timesWritten, due: true, resolve, reject, numbered };
       this.#byRef.set(ref, pending);
       this.#unwritten.push(pending);
     });
@@ -80,12 +83,13 @@ export class InFlight {
   reopen(welcome) {
     this.#nextNonce = Math.max(this.#nextNonce, integer(welcome.lastNonce) + 1);
     this.#maxFrameBytes = welcome.limits?.maxFrameBytes || DEFAULT_LIMITS.maxFrameBytes;
-    this.#unwritten = [...this.#byRef.values()];
-    for (const { again } of this.#unwritten) clearTimeout(again);
+    for (const pending of this.#byRef.values()) pending.due = true;
+    this.#release();
   }
 
-  /** Returns as many of the waiting commands as one frame and the window hold. */
+  /** Returns as many of the waiting commands as one frame and the window hold, if any may be written. */
   nextCommands() {
+    if (this.#held !== undefined) return [];
     /** @type {Command[]} */
     const commands = [];
     let room = this.#maxFrameBytes;
@@ -111,7 +115,8 @@ export class InFlight {
     if (!pending) return;
     const refused = event.error && new Refused(event.error);
     if (refused?.isOfTheMoment && pending.command.send && pending.timesWritten > 1) {
-      pending.again = setTimeout(() => this.#writeAgain(pending), refused.pause);
+      pending.due = true;
+      this.#hold(refused.pause);
       return;
     }
     this.#byRef.delete(event.ref ?? "");
@@ -132,17 +137,27 @@ export class InFlight {
   fail(error) {
     const all = [...this.#byRef.values()];
     this.#byRef.clear();
-    this.#unwritten = [];
-    for (const { again, reject } of all) {
-      clearTimeout(again);
-      reject(error);
-    }
+    this.#release();
+    for (const { reject } of all) reject(error);
   }
 
-  /** @param {Pending} pending */
-  #writeAgain(pending) {
-    this.#unwritten.unshift(pending);
-    this.#onDue();
+  /**
+   * Writes nothing for a while; an earlier end of it is forgotten.
+   * @param {number} milliseconds
+   */
+  #hold(milliseconds) {
+    clearTimeout(this.#held);
+    this.#held = setTimeout(() => {
+      this.#release();
+      this.#onDue();
+    }, milliseconds);
+  }
+
+  /** Lets everything be written that is due, in the order of the calls. */
+  #release() {
+    clearTimeout(this.#held);
+    this.#held = undefined;
+    this.#unwritten = [...this.#byRef.values()].filter(({ due }) => due);
   }
 
   /** @param {Pending} pending */
@@ -154,5 +169,6 @@ export class InFlight {
       pending.numbered(nonce);
     }
     pending.timesWritten += 1;
+    pending.due = false;
   }
 }

@@ -110,10 +110,23 @@ export async function aCopyThatIsRefusedForTheMomentIsSentAgainWithItsNonce() {
     socket().tell({ ref, error: { code, retryAfter: "0.005s" } });
     void say("two");
     await turn();
-    same(sends(socket()), ["1 one", "2 two", "1 one"]);
+    same(sends(socket()), ["1 one", "1 one", "2 two"]); // nothing passes it
     socket().tell({ ref, ack: { seq: "3", nonce: "1", duplicate: true } });
     same((await one).ack?.seq, "3");
   }
+}
+
+export async function severalCopiesAreSentAgainInTheirOrder() {
+  const { socket, say } = begin();
+  socket().welcome();
+  for (const text of ["one", "two", "three"]) void say(text);
+  socket().end();
+  await turn();
+  socket().welcome({ resumed: true });
+  const error = { code: "ERROR_CODE_UNAVAILABLE", retryAfter: "0.005s" };
+  for (const { ref, send } of socket().commands) if (send) socket().tell({ ref, error });
+  await turn();
+  same(sends(socket()).slice(3), ["1 one", "2 two", "3 three"]);
 }
 
 export async function aReconnectBeforeThatSendsItOnce() {
