@@ -66,6 +66,7 @@ class Run:
         return Random(f"{self.seed} {of}")
 
 
+@pytest.mark.usefixtures("bounded_memory")
 @pytest.mark.parametrize(
     "plan",
     [

@@ -64,6 +64,7 @@ class Run:
         return Random(f"{self.seed} {of}")
 
 
+@pytest.mark.usefixtures("bounded_memory")
 @pytest.mark.parametrize(
     "plan",
     [

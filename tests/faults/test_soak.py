@@ -131,7 +131,8 @@ def test_many_stay_for_long_and_the_server_does_not_grow(
         within=60,
         what="the end of all connections",
     )
-    assert not server.log
+    # On a machine that others use as well a loop may be late, which is logged and no fault.
+    assert not [line for line in server.log.splitlines() if "the event loop was late" not in line]
 
 
 def soak(plan: Plan, server: ServerProcess, crowds: Sequence[CrowdProcess]) -> Course:

@@ -149,15 +149,21 @@ class Proxy:
     async def storm(self) -> None:
         """Do something to some connection every now and then, until cancelled; then heal all."""
         try:
-            async with asyncio.TaskGroup() as self._troubles:
-                while True:
-                    await asyncio.sleep(self._random.uniform(0.02, 0.5))
-                    calm = [link for link in self.links if not link.troubled]
-                    if calm and len(calm) >= _CLEAR * len(self.links):
-                        self._trouble(self._random.choice(calm))
+            async with asyncio.TaskGroup() as troubles:
+                self._troubles = troubles
+                try:
+                    await self._make_trouble()
+                finally:
+                    self._troubles = None  # who is born while these end has none
         finally:
-            self._troubles = None
             self.heal()
+
+    async def _make_trouble(self) -> None:
+        while True:
+            await asyncio.sleep(self._random.uniform(0.02, 0.5))
+            calm = [link for link in self.links if not link.troubled]
+            if calm and len(calm) >= _CLEAR * len(self.links):
+                self._trouble(self._random.choice(calm))
 
     def heal(self) -> None:
         """Cut every connection that has had trouble: the next ones have none."""
