@@ -124,7 +124,7 @@ export async function severalCopiesAreSentAgainInTheirOrder() {
   await turn();
   socket().welcome({ resumed: true });
   const error = { code: "ERROR_CODE_UNAVAILABLE", retryAfter: "0.005s" };
-  for (const { ref, send } of socket().commands) if (send) socket().tell({ ref, error });
+  for (const { ref = "", send } of socket().commands) if (send) socket().tell({ ref, error });
   await turn();
   same(sends(socket()).slice(3), ["1 one", "2 two", "3 three"]);
 }
