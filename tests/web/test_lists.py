@@ -14,9 +14,7 @@ Fresh = Callable[[str], str]
 
 def press(person: Person, what: Locator) -> None:
     """Press the button of the mouse on something, and hold it."""
-    box = what.bounding_box()
-    assert box is not None
-    person.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    what.hover()
     person.page.mouse.down()
 
 

@@ -14,7 +14,7 @@ from tests.faults.crash.server import free_port
 
 from .cable import Cable
 
-READY_WITHIN: Final = 120.0
+READY_WITHIN: Final = 240.0
 """Seconds for a node to serve: it waits for NATS, to which something else is done meanwhile."""
 
 STOPPED_WITHIN: Final = 40.0
