@@ -20,6 +20,24 @@ PAGE_BYTES = 256 * 1024
 
 _FOREVER = 1 << 62
 
+_SOURCES = """
+WITH seen (topic, since, until) AS (
+    SELECT c.topic, ?1 + 1, ?3 FROM conversations c JOIN topics t ON t.id = c.topic
+        WHERE c.identity = ?4 AND t.seq > ?1
+    UNION ALL
+    SELECT id, ?2 + 1, ?3 FROM topics WHERE name = ?5 AND seq > ?2
+    UNION ALL
+    SELECT topic, max(since, ?2 + 1), min(ifnull(until, ?3), ?3) FROM memberships
+        WHERE identity = ?4 AND since <= ?3 AND ifnull(until, ?3) > ?2
+), begun (topic, first, until) AS MATERIALIZED (
+    SELECT topic, (
+        SELECT min(seq) FROM events INDEXED BY events_by_topic
+            WHERE events.topic = seen.topic AND seq >= since
+    ), until FROM seen
+)
+SELECT topic, first, until FROM begun WHERE first <= until ORDER BY first LIMIT ?6
+"""
+
 
 def epoch(db: apsw.Connection) -> str:
     """Return the identity of the log."""
@@ -36,8 +54,8 @@ def missed(db: apsw.Connection, identity: int, after: int, rooms_after: int, upt
     with db:  # one snapshot, so that all topics are read as of the same moment
         trimmed = trimming.missing(db, identity, after, rooms_after)
         sources = [
-            _between(db, topic, since, until)
-            for topic, since, until in _stays(db, identity, after, rooms_after, upto)
+            _between(db, topic, first, until)
+            for topic, first, until in _sources(db, identity, after, rooms_after, upto)
         ]
         frames: list[bytes] = []
         size = 0
@@ -80,24 +98,16 @@ def members(
     return [(name, Role(role)) for name, role in rows]
 
 
-def _stays(
+def _sources(
     db: apsw.Connection, identity: int, after: int, rooms_after: int, upto: int
-) -> Iterator[tuple[int, int, int]]:
-    """Yield (topic, first seq, last seq) of all that an identity was to see."""
-    yield from db.execute(
-        "SELECT c.topic, ?1 + 1, ?2 FROM conversations c JOIN topics t ON t.id = c.topic"
-        " WHERE c.identity = ?3 AND t.seq > ?1",
-        (after, upto, identity),
-    )
-    yield from db.execute(
-        "SELECT id, ?1 + 1, ?2 FROM topics WHERE name = ?3 AND seq > ?1",
-        (rooms_after, upto, LOBBY),
-    )
-    yield from db.execute(
-        "SELECT topic, max(since, ?1 + 1), min(ifnull(until, ?2), ?2) FROM memberships"
-        " WHERE identity = ?3 AND since <= ?2 AND ifnull(until, ?2) > ?1",
-        (rooms_after, upto, identity),
-    )
+) -> list[tuple[int, int, int]]:
+    """Return (topic, first event's seq, last seq) of what the next page may come from.
+
+    There may be many thousands: conversations that strangers began, or stays in one room. No page
+    has events of more than those that begin first.
+    """
+    bindings = (after, rooms_after, upto, identity, LOBBY, PAGE_EVENTS)
+    return list(db.execute(_SOURCES, bindings))
 
 
 def _between(

@@ -1,5 +1,6 @@
 """Reading the state: what one has missed, pages of the past, members."""
 
+import apsw
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,6 +98,32 @@ def test_a_page_is_bounded_in_bytes(state: State) -> None:
     page = queries.missed(state.db, state.identity("ann"), 0, 0, 200)
     assert PAGE_BYTES <= sum(map(len, page.frames)) < PAGE_BYTES + 5000
     assert len(missed(state, "ann")) == 200
+
+
+def test_a_page_looks_into_few_of_many_stays_and_conversations(state: State) -> None:
+    """Which others make: anybody may write to a user, or come and go where the user is."""
+    strangers = [f"stranger{number}" for number in range(PAGE_EVENTS)]
+    state.enter("ann", *strangers)
+    state.apply(*(it for _ in strangers for it in (join("ann", "#dev"), leave("ann", "#dev"))))
+    state.apply(*(say(stranger, stranger, "@ann") for stranger in strangers))
+    statements = count_statements(state.db)
+    page = queries.missed(state.db, state.identity("ann"), 0, 0, state.machine.seq)
+    assert len(page.frames) == PAGE_EVENTS
+    assert len(statements) < PAGE_EVENTS + 10
+    comings = ["ann joined #dev", "ann left #dev"] * PAGE_EVENTS
+    assert missed(state, "ann") == comings + strangers
+
+
+def count_statements(db: apsw.Connection) -> list[str]:
+    """Return a list that grows by each statement that is executed from now on."""
+    statements: list[str] = []
+
+    def note(_cursor: object, sql: str, _bindings: object) -> bool:
+        statements.append(sql)
+        return True
+
+    db.exec_trace = note
+    return statements
 
 
 def test_a_page_without_anything_tells_that_nothing_was_missed_at_all(state: State) -> None:
