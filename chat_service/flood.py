@@ -2,7 +2,8 @@
 
 Commands and bytes are counted three times: for the session, for its address, where many people may
 share one, and, once it is proven who it is, for its user (all sessions together). Before that
-nothing is taken from a user's buckets, or strangers who only say the name could empty them.
+nothing is taken from a user's buckets, or strangers who only say the name could empty them. An
+IPv6 address counts as its /64, of which one site may take any address it likes.
 
 Connects are counted for the address and, where the client has an id, which is its secret, for that
 client under its name; unary calls are connects as well, and accounts that are made are counted for
@@ -16,6 +17,7 @@ from typing import Final, NamedTuple
 
 from chat_service.core.bucket import Rate, TokenBucket
 from chat_service.core.errors import RateLimited
+from chat_service.core.origin import network_of
 
 USER_FACTOR: Final = 2
 ADDRESS_FACTOR: Final = 10
@@ -73,21 +75,24 @@ class FloodControl:
         self._bytes_from = _Buckets(rates.bytes, ADDRESS_FACTOR)
 
     def connect(self, address: str) -> "Meter":
-        """Count a connect and return the meter of its session; raises RateLimited."""
-        now = self.clock()
-        connects = _limits(self._connects.of(address, now))
+        """Count a connect and return the meter of its session; raises RateLimited.
+
+        `address` is as `parse_origin` returns it.
+        """
+        now, network = self.clock(), network_of(address)
+        connects = _limits(self._connects.of(network, now))
         _take(1, now, connects, "too many connections from your address")
-        commands = _limits(_own(self.rates.commands, now), self._commands_from.of(address, now))
-        octets = _limits(_own(self.rates.bytes, now), self._bytes_from.of(address, now))
+        commands = _limits(_own(self.rates.commands, now), self._commands_from.of(network, now))
+        octets = _limits(_own(self.rates.bytes, now), self._bytes_from.of(network, now))
         return Meter(self, commands, octets)
 
     def register(self, address: str) -> None:
-        """Count an account that somebody makes; raises RateLimited."""
+        """Count an account that somebody makes, as in `connect`; raises RateLimited."""
         now = self.clock()
         _take(
             1,
             now,
-            _limits(self._registrations.of(address, now)),
+            _limits(self._registrations.of(network_of(address), now)),
             "too many registrations from your address",
         )
 

@@ -49,6 +49,19 @@ def test_an_address_is_not_charged_for_another() -> None:
     assert granted(entered(control, "other", "elsewhere"), 1000) == 10
 
 
+def test_the_addresses_of_one_ipv6_site_are_counted_as_one() -> None:
+    control = FloodControl(Rates(Rate(1, 20), Rate(1, 10), Rate(1, 1000), Rate(1, 5)), Time())
+    site = map("2001:db8::{:x}".format, count(1))
+    meters = [entered(control, f"user{number}", next(site)) for number in range(20)]
+    assert sum(granted(meter, 10) for meter in meters) == 100  # of the 200 of so many addresses
+    for _ in range(5):
+        control.register(next(site))
+    for limited in (control.connect, control.register):
+        with pytest.raises(RateLimited, match="from your address"):
+            limited(next(site))
+        limited("2001:db8:0:1::1")
+
+
 def test_what_a_user_is_refused_is_not_charged_to_the_others_at_the_address() -> None:
     control = FloodControl(Rates(None, Rate(1, 10), None), Time())
     assert sum(granted(entered(control, "ann", "here"), 10) for _ in range(50)) == 20
