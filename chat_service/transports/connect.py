@@ -21,6 +21,7 @@ from chat_service.core.origin import parse_origin
 from chat_service.flood import FloodControl
 from chat_service.logs import get
 from chat_service.transports.accounts import AccountsService
+from chat_service.transports.peer import peer_of
 from chat_service.transports.status import ERROR_STATUS
 from chat_service.transports.tls_socket import certified
 from chat_service.transports.visitors import Visitor
@@ -108,7 +109,7 @@ def _visitor(request: web.Request) -> Visitor:
     transport = request.transport
     if transport is None:
         raise web.HTTPRequestTimeout  # nobody is there any more
-    peer = transport.get_extra_info("peername")[0]
+    peer = peer_of(transport)
     return Visitor(parse_origin(peer), certified(transport), bearer(request))
 
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from typing import cast
 
 from chat_service.core.origin import network_of, parse_origin
+from chat_service.transports.peer import peer_of
 
 
 class HttpConnections:
@@ -65,7 +66,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make room for it."""
         self._transport = cast("asyncio.Transport", transport)
-        self.network = network_of(parse_origin(transport.get_extra_info("peername")[0]))
+        self.network = network_of(parse_origin(peer_of(transport)))
         self._connections.add(self)
         self._http.connection_made(transport)
 

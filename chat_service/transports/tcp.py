@@ -19,6 +19,7 @@ from chat_service.reception import Reception
 from chat_service.session import LINGER, Session
 from chat_service.startup import StartupError
 from chat_service.tls import Tls
+from chat_service.transports.peer import peer_of
 from chat_service.transports.tls_socket import TlsTransport, certified
 from chat_service.wire.line import LineCodec
 
@@ -111,7 +112,7 @@ class _Connection(asyncio.Protocol):
     def is_admitted(self, socket_: asyncio.Transport) -> bool:
         """Count the connect before its handshake, which costs more than all else up to a name."""
         try:
-            self._meter = self._reception.admit(socket_.get_extra_info("peername")[0])
+            self._meter = self._reception.admit(peer_of(socket_))
         except RateLimited:
             return False
         return True
@@ -188,7 +189,7 @@ class _Connection(asyncio.Protocol):
         """Open a session, or say why there is none."""
         self._codec = codec
         try:
-            peer = self._transport.get_extra_info("peername")[0]
+            peer = peer_of(self._transport)
             meter, self._meter = self._meter, None  # of the first session alone
             session = self._reception.open(
                 codec, peer, certified=certified(self._transport), meter=meter

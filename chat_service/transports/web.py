@@ -16,6 +16,7 @@ from chat_service.transports.connect import MAX_BODY_BYTES, Calls, bearer
 from chat_service.transports.guard import OriginCheck, harden
 from chat_service.transports.http_connections import HttpConnection, HttpConnections
 from chat_service.transports.page import Page
+from chat_service.transports.peer import peer_of
 from chat_service.transports.tls_socket import TlsTransport
 from chat_service.transports.websocket import WebSockets
 
@@ -111,7 +112,7 @@ class WebTransport:
     def _is_admitted(self, socket_: asyncio.Transport) -> bool:
         """Count the connect before its handshake; a WebSocket that comes over it is another."""
         try:
-            self._reception.admit(socket_.get_extra_info("peername")[0])
+            self._reception.admit(peer_of(socket_))
         except RateLimited:
             return False
         return True

@@ -19,6 +19,7 @@ from chat_service.logs import get
 from chat_service.reception import Reception
 from chat_service.session import LINGER, Session
 from chat_service.transports.http_connections import HttpConnection
+from chat_service.transports.peer import peer_of
 from chat_service.transports.tls_socket import certified
 from chat_service.wire.json import JsonCodec
 from chat_service.wire.protobuf import ProtobufCodec
@@ -89,7 +90,7 @@ class WebSockets:
             connection_so_far.upgrade()
         codec = _CODECS[spoken]()
         try:
-            peer = transport.get_extra_info("peername")[0]
+            peer = peer_of(transport)
             session = self._reception.open(
                 codec, peer, certified=certified(transport), bearer=bearer
             )
