@@ -86,8 +86,6 @@ class WebSockets:
         await socket.prepare(request)
         if (transport := request.transport) is None:  # gone again
             return socket
-        if (connection_so_far := HttpConnection.of(transport)) is not None:
-            connection_so_far.upgrade()
         codec = _CODECS[spoken]()
         try:
             peer = peer_of(transport)
@@ -97,6 +95,8 @@ class WebSockets:
         except Refusal as refusal:
             await _turn_away(socket, transport, codec, refusal)
             return socket
+        if (connection_so_far := HttpConnection.of(transport)) is not None:
+            connection_so_far.upgrade()
         connection = _WebSocket(socket, transport, session, codec.opcode)
         self._open.add(connection)
         try:

@@ -10,7 +10,8 @@ from chat_service.core.bucket import Rate
 from chat_service.node import Node
 from chat_service.transports.web import WebTransport
 from tests.conftest import ANY_PORT, StartNode
-from tests.transports.web.conftest import Open
+from tests.transports.web.clients import HELLO, TEXT
+from tests.transports.web.conftest import Open, OpenRaw
 from tests.waiting import until
 
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -123,6 +124,22 @@ async def test_a_websocket_is_a_session_and_no_longer_counted(
     assert await others[0].is_cut()
     await ann.say("still here")
     await bob.told(lambda event: "message" in event)
+
+
+async def test_a_websocket_that_is_turned_away_is_counted(
+    start_node: StartNode, open_raw: OpenRaw
+) -> None:
+    """Else one address could hold as many as it likes, by being refused."""
+    node = await start_node(web=ANY_PORT, rate_connects=Rate(0.001, 3))
+    sessions = [await open_raw(node) for _ in range(3)]
+    turned_away = [await open_raw(node) for _ in range(6)]
+    assert count(node) == 3
+    async with asyncio.timeout(2):  # those that are left are waited for longer
+        for it in turned_away[:3]:
+            await it.reader.read()
+    for it in sessions:
+        it.command(HELLO)
+        assert (await it.read())[0] == TEXT
 
 
 async def test_what_has_ended_is_counted_no_more(start_node: StartNode, hold: Hold) -> None:
