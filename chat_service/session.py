@@ -148,14 +148,22 @@ class Session:
         except Refusal as refusal:
             self._break_off(0, refusal, GoodbyeReason.PROTOCOL_ERROR)
             return
+        if self.counts(len(data), received):
+            await self._execute(received)
+
+    def counts(self, size: int, received: Sequence[Received] = ()) -> bool:
+        """Count bytes that came, and refuse what they ask for if they are too many.
+
+        Bytes that ask for nothing, as those of a ping do, cost what a command does.
+        """
         try:
-            self._meter.received(len(data))
+            self._meter.received(size)
             if not received:
-                self._meter.command()  # else what holds none would cost nothing
+                self._meter.command()
         except RateLimited as refusal:
             self._refuse_all(received or [(0, refusal)], refusal)
-        else:
-            await self._execute(received)
+            return False
+        return True
 
     async def end_of_input(self) -> None:
         """Let the client leave cleanly, once everything it asked has been answered."""

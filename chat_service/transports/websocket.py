@@ -1,11 +1,12 @@
 """One WebSocket: a session between aiohttp's reading and this module's writing.
 
-aiohttp shakes hands, reads, pings and closes. What the outbox gives is framed already, for all
+aiohttp shakes hands, reads, probes and closes. What the outbox gives is framed already, for all
 who share it (`wire.websocket`), and goes to the transport as it is, as on raw TCP: no task and no
 encoding a delivery. aiohttp writes whole frames at a time itself, so neither cuts the other's.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -37,6 +38,7 @@ _CODECS: Final[dict[str, Callable[[], FramedCodec]]] = {
     JSON: lambda: FramedCodec(JsonCodec(), Opcode.TEXT),
     PROTOBUF: lambda: FramedCodec(ProtobufCodec(), Opcode.BINARY),
 }
+_SIGNS_OF_LIFE: Final = {WSMsgType.PING, WSMsgType.PONG}
 _GONE: Final = {WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 
 _GOODBYE_CODES: Final = {
@@ -74,6 +76,7 @@ class WebSockets:
         socket = web.WebSocketResponse(
             timeout=LINGER,
             autoclose=False,  # a client that says goodbye gets its replies first
+            autoping=False,  # a ping costs what a command does
             heartbeat=self._keepalive,
             protocols=(spoken,),
             compress=False,
@@ -221,6 +224,9 @@ class _WebSocket(asyncio.Protocol):
     async def _take(self, session: Session, kind: WSMsgType, data: Any) -> None:
         if kind is self._expected:
             await session.feed(data)
+        elif kind in _SIGNS_OF_LIFE:
+            if session.counts(len(data)) and kind is WSMsgType.PING:
+                await self._answer(data)
         elif kind is WSMsgType.CLOSE:
             # A page that is loaded anew may be back in a moment, and wants its name.
             if data != WSCloseCode.GOING_AWAY:
@@ -228,6 +234,10 @@ class _WebSocket(asyncio.Protocol):
         elif not self._heard_out:
             why = f"messages are {self._expected.name.lower()} in this subprotocol"
             session.end(Goodbye(GoodbyeReason.PROTOCOL_ERROR, why))
+
+    async def _answer(self, ping: bytes) -> None:
+        with contextlib.suppress(ConnectionError):  # gone, and what else it has sent is yet to come
+            await self._socket.pong(ping)
 
     def _write(self) -> None:
         if self.closed.done() or self._transport.is_closing():

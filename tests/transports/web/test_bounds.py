@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from chat_service.core.bucket import Rate
+from chat_service.flood import PATIENCE
 from chat_service.node import Node
 from chat_service.transports.web import WebTransport
 from tests.conftest import ANY_PORT, StartNode
-from tests.transports.web.clients import HELLO, TEXT
+from tests.transports.web.clients import HELLO, PING, PONG, TEXT
 from tests.transports.web.conftest import Open, OpenRaw
 from tests.waiting import until
 
@@ -140,6 +141,20 @@ async def test_a_websocket_that_is_turned_away_is_counted(
     for it in sessions:
         it.command(HELLO)
         assert (await it.read())[0] == TEXT
+
+
+@pytest.mark.parametrize("kind", [PING, PONG])
+async def test_a_flood_of_pings_is_refused_like_one_of_commands(
+    start_node: StartNode, open_raw: OpenRaw, kind: int
+) -> None:
+    node = await start_node(web=ANY_PORT, rate_commands=Rate(0.001, 10))
+    ann = await open_raw(node)
+    ann.command(HELLO)
+    for _ in range(9 + int(PATIENCE.burst) + 100):
+        ann.write(kind, b"there?")
+    events, code = await ann.until_closed()
+    assert code == 1013
+    assert events[-1]["goodbye"]["reason"] == "GOODBYE_REASON_RATE_LIMITED"
 
 
 async def test_what_has_ended_is_counted_no_more(start_node: StartNode, hold: Hold) -> None:

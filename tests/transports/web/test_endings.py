@@ -178,7 +178,9 @@ async def test_what_a_lost_client_had_sent_is_done(
 ) -> None:
     bob = await open_socket(node, "bob")
     ann = await open_raw(node)
-    ann.command(HELLO, {"send": {"to": "#lobby", "text": "last words"}})
+    ann.command(HELLO)
+    ann.write(PING, b"there?")  # which cannot be answered any more
+    ann.command({"send": {"to": "#lobby", "text": "last words"}})
     await ann.writer.drain()
     ann.writer.close()
     await bob.told(message_of("last words"))
