@@ -125,6 +125,12 @@ class _Tallies:
         self._patience = patience
         self._of: OrderedDict[object, _Tally] = OrderedDict()
 
+    def check(self, owner: object, now: float, whose: str) -> None:
+        """Raise RateLimited for whom no try is admitted. Who is refused makes nobody forgotten."""
+        if (tally := self._of.get(owner)) is not None:
+            self._of.move_to_end(owner)
+            tally.check(now, whose)
+
     def of(self, owner: object, now: float) -> _Tally:
         tally = self._of.pop(owner, None) or _Tally(self._patience, now)
         self._of[owner] = tally
@@ -180,9 +186,9 @@ class GuessLimiter:
         origins = tuple(_Origin(account, place) for place in (client, network) if place)
         known = next(filter(self._is_known, origins), None)
         origin = known or _Origin(account, network)
-        own = self._of_origin.of(origin, now)
-        own.check(now, "")
+        self._of_origin.check(origin, now, "")
         others = () if known else self._shared(account, network, now)
+        own = self._of_origin.of(origin, now)
         wait = others[-1].wait(now) if others else 0.0
         for tally in (own, *others):
             tally.begin()
@@ -215,9 +221,8 @@ class GuessLimiter:
         return origin in self._known
 
     def _shared(self, account: str, network: str, now: float) -> tuple[_Tally, _Tally]:
-        of_address = self._of_address.of(network, now)
-        of_address.check(now, " from your address")
-        return of_address, self._of_account.of(account, now)
+        self._of_address.check(network, now, " from your address")
+        return self._of_address.of(network, now), self._of_account.of(account, now)
 
 
 def _refusal(what: str, whose: str, seconds: float) -> RateLimited:

@@ -232,6 +232,22 @@ def test_memory_is_bounded(limiter: GuessLimiter, monkeypatch: pytest.MonkeyPatc
     assert len(limiter._known) == 100
 
 
+def test_who_is_refused_makes_nobody_forgotten(
+    limiter: GuessLimiter, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever asks for enough other accounts, which is refused, gets new tries at this one."""
+    monkeypatch.setattr(guessing, "_REMEMBERED", 100)
+    for _ in range(8):
+        clock.now += refused(limiter)
+        fail(limiter)
+    for number in range(2):
+        fail(limiter, f"user{number}")
+    for number in range(1000):
+        assert refused(limiter, f"other{number}") == 1.0  # for the ten failures of the address
+    clock.now += 1.0
+    assert refused(limiter) == 31.0
+
+
 WHO = st.sampled_from(["bob", "alice"])
 WHERE = st.sampled_from(["192.0.2.1", "192.0.2.2", "2001:db8::1", ""])
 CLIENT = st.sampled_from([b"", OWN, OTHER])
