@@ -27,13 +27,12 @@ def enlist(db: apsw.Connection, facts: StateFacts, entry: Entry, change: Enlist)
     """Make a name an account's."""
     identity = change.identity
     if identity is None:
-        # Its client is nobody's, and another one for each account that the name ever is. Nobody has
-        # been here, so that all that is said to it waits for the first connection.
+        # Nobody has been here, so that all that is said to it waits for the first connection.
         identity = int(facts.one("SELECT ifnull(max(id), 0) + 1 FROM identities")[0])
         db.execute(
             "INSERT INTO identities (id, name, client, transient, away_since)"
             " VALUES (?, ?, ?, 0, 0)",
-            (identity, change.name, b"account:%d" % identity),
+            (identity, change.name, _nobody(identity)),
         )
     else:
         db.execute("UPDATE identities SET transient = 0 WHERE id = ?", (identity,))
@@ -89,6 +88,10 @@ def drop(db: apsw.Connection, facts: StateFacts, _entry: Entry, change: Drop) ->
     facts.accounts.pop(change.name, None)
     if account is not None:
         forget_roles(db, facts, account.identity)
+        # Else the client of the guest that it once was would have its conversations again.
+        gone = _nobody(account.identity), account.identity
+        db.execute("UPDATE identities SET client = ? WHERE id = ?", gone)
+        facts.holders.pop(change.name, None)
 
 
 def forget_roles(db: apsw.Connection, facts: StateFacts, identity: int) -> None:
@@ -170,6 +173,11 @@ CHANGES: dict[type[Change], Any] = {
     Lift: lift,
 }
 """How each of these changes is made; none of them is told to anybody."""
+
+
+def _nobody(identity: int) -> bytes:
+    """Return a client that is nobody's, and another one for each account that a name ever is."""
+    return b"account:%d" % identity
 
 
 def _topic(facts: StateFacts, room: str) -> int:

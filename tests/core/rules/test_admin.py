@@ -137,6 +137,16 @@ def test_the_name_of_a_deleted_account_is_anyones_and_nothing_else_of_it_is(town
     town.ok(register("ann", "stranger"))
 
 
+def test_a_deleted_account_is_nobodys_past_not_even_of_the_guest_who_registered_it(
+    people: People,
+) -> None:
+    people.ok(come("bob"), come("ann", "laptop"), register("ann", "laptop"))
+    people.ok(say("bob", "psst", "@ann"))
+    former = people.identity("ann")
+    people.ok(do(CONSOLE, DeleteAccount("ann", None)))
+    assert people.reply(come("ann", "laptop")).identity != former
+
+
 def test_a_name_is_registered_and_deleted_any_number_of_times(people: People) -> None:
     for _ in range(3):
         people.ok(register("ann"), do(CONSOLE, DeleteAccount("ann", None)))
