@@ -168,11 +168,16 @@ class Session:
     async def end_of_input(self) -> None:
         """Let the client leave cleanly, once everything it asked has been answered."""
         await self._execute(self._codec.end_of_input())
-        if not self.ended:
+        if self.ended:
+            return
+        try:
             await self._in_flight.all_answered()
-            if self._catching_up is not None:  # it was asked for with Hello
-                await asyncio.wait((self._catching_up,))
-            self._finish()
+        except Refusal as refusal:
+            self._break_off(0, refusal, GoodbyeReason.INTERNAL)
+            return
+        if self._catching_up is not None:  # it was asked for with Hello
+            await asyncio.wait((self._catching_up,))
+        self._finish()
 
     async def close(self) -> None:
         """Give back all that the session holds, its connection being over.

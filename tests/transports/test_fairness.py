@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import cast
 
+import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from chat.v1 import commands_pb2, events_pb2
 from chat_service import in_flight
@@ -140,6 +142,24 @@ async def test_who_waits_too_long_for_room_is_told_to_come_back(
     gate.opened.set()
     await until(lambda: "1" in bob.texts, what="what was accepted")
     assert "excuse me" not in bob.texts
+
+
+async def test_who_leaves_and_waits_too_long_for_replies_is_told_to_come_back(
+    node: Node, enter: Enter, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_flight, "COMMIT_TIMEOUT", 0.3)
+    ann, bob = await enter(node, "ann"), await dial(node, "bob")
+    Gate(monkeypatch)  # which never opens
+    await ann.send(commands_pb2.Command(send=commands_pb2.Send(to="#lobby", text="hi")))
+    bob.send("hi\n")
+    with capture_logs() as logs:
+        await ann.half_close()
+        bob.end_input()
+        assert await ann.ended() is grpc.StatusCode.UNAVAILABLE
+        await bob.until_ended()
+    assert ann.events[-1].goodbye.reconnect
+    assert "! the server is too slow now" in bob.lines
+    assert not [it for it in logs if it["log_level"] == "error"]
 
 
 @pytest.mark.parametrize("transport", ["grpc", "tcp"])
