@@ -10,7 +10,8 @@ gap is told where it resumes.
 """
 
 import asyncio
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, ParamSpec, TypeVar
 
 from chat_service.core.commands import Hello
 from chat_service.core.errors import NotAMember, Unavailable
@@ -20,7 +21,10 @@ from chat_service.core.outcome import Entered
 from chat_service.hub.hub import Hub
 from chat_service.hub.registry import Subscriber
 from chat_service.logs import get
-from chat_service.state.port import Archive, Page
+from chat_service.state.port import Archive
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _log = get("session")
 
@@ -95,7 +99,9 @@ async def _catch_up(start: StartingPoint, member: Subscriber, hub: Hub, archive:
     while position < hub.seq:
         await member.outbox.room()
         rooms_after = max(position, start.rooms_after)
-        page = await _next_page(member, archive, position, rooms_after, hub.seq)
+        page = await _once_available(
+            archive.missed, member.identity, after=position, rooms_after=rooms_after, upto=hub.seq
+        )
         if not all(start.told(to, seq) for to, seq in page.trimmed):
             raise _SlowConsumer
         _put(member, member.codec.recall(page.frames), len(page.frames))
@@ -107,8 +113,12 @@ async def _send_backlog(start: StartingPoint, member: Subscriber, archive: Archi
     for room in sorted(member.rooms):
         await member.outbox.room()
         try:
-            page = await archive.history(
-                member.identity, room, before_seq=start.entered + 1, limit=start.backlog
+            page = await _once_available(
+                archive.history,
+                member.identity,
+                room,
+                before_seq=start.entered + 1,
+                limit=start.backlog,
             )
         except NotAMember:
             continue  # taken out of it meanwhile, or gone from it by another session
@@ -116,14 +126,11 @@ async def _send_backlog(start: StartingPoint, member: Subscriber, archive: Archi
             _put(member, member.codec.encode(Event(page)), 1)
 
 
-async def _next_page(
-    member: Subscriber, archive: Archive, after: int, rooms_after: int, upto: int
-) -> Page:
+async def _once_available(ask: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what the archive answers, as soon as its storage does."""
     while True:
         try:
-            return await archive.missed(
-                member.identity, after=after, rooms_after=rooms_after, upto=upto
-            )
+            return await ask(*args, **kwargs)
         except Unavailable as failure:
             await asyncio.sleep(failure.retry_after or 1.0)
 

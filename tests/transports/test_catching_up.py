@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from chat.v1 import commands_pb2, events_pb2, moderation_pb2
+from chat_service.core.errors import Unavailable
 from chat_service.node import Node
 from chat_service.state.store import Store
 from tests.accounts import PASSWORD, make_account
@@ -85,6 +86,23 @@ async def test_a_room_that_is_lost_on_the_way_is_left_out_and_the_rest_arrives(
     await late.hears_text("to the lobby")
     assert histories(late) == {"#art": ["of #art"], "#zoo": ["of #zoo"]}
     await late.ping()
+
+
+async def test_a_backlog_waits_until_the_storage_gives_it(
+    node: Node, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await enter(node, "ann")).say("long ago")
+    history, failures = Store.history, [Unavailable("not now", retry_after=0.01)] * 3
+
+    async def failing_history(self: Store, *args: Any, **bounds: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await history(self, *args, **bounds)
+
+    monkeypatch.setattr(Store, "history", failing_history)
+    bob = await enter(node, "bob", backlog=5)
+    await bob.hears(lambda event: event.HasField("history"))
+    assert histories(bob) == {"#lobby": ["long ago"]}
 
 
 # --- who leaves at once ---
