@@ -11,7 +11,7 @@ gap is told where it resumes.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 
 from chat_service.core.commands import Hello
 from chat_service.core.errors import NotAMember, Unavailable
@@ -27,6 +27,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _log = get("session")
+
+ROOM_WITHIN: Final = 30.0
+"""Seconds in which a reader has to make room for the next page: a quarter of a MiB, as a rule."""
 
 _MAX_GAPS = 32
 """Gaps told one by one; where there are more, one tells of everything."""
@@ -97,7 +100,7 @@ async def _catch_up(start: StartingPoint, member: Subscriber, hub: Hub, archive:
         await _send_backlog(start, member, archive)
     position = start.after
     while position < hub.seq:
-        await member.outbox.room()
+        await _room(member)
         rooms_after = max(position, start.rooms_after)
         page = await _once_available(
             archive.missed, member.identity, after=position, rooms_after=rooms_after, upto=hub.seq
@@ -111,7 +114,7 @@ async def _catch_up(start: StartingPoint, member: Subscriber, hub: Hub, archive:
 
 async def _send_backlog(start: StartingPoint, member: Subscriber, archive: Archive) -> None:
     for room in sorted(member.rooms):
-        await member.outbox.room()
+        await _room(member)
         try:
             page = await _once_available(
                 archive.history,
@@ -124,6 +127,15 @@ async def _send_backlog(start: StartingPoint, member: Subscriber, archive: Archi
             continue  # taken out of it meanwhile, or gone from it by another session
         if page.frames:
             _put(member, member.codec.encode(Event(page)), 1)
+
+
+async def _room(member: Subscriber) -> None:
+    """Wait for room in a session's outbox; raises _SlowConsumer if it reads too little."""
+    try:
+        async with asyncio.timeout(ROOM_WITHIN):
+            await member.outbox.room()
+    except TimeoutError:
+        raise _SlowConsumer from None
 
 
 async def _once_available(ask: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -8,7 +8,8 @@ from contextlib import aclosing, suppress
 import grpc
 import pytest
 
-from chat.v1 import chat_pb2, chat_pb2_grpc, commands_pb2, events_pb2
+from chat.v1 import chat_pb2, chat_pb2_grpc, commands_pb2, cursor_pb2, events_pb2
+from chat_service import catch_up
 from chat_service import session as sessions
 from chat_service.config import MIB
 from chat_service.hub.outbox import Outbox
@@ -68,8 +69,8 @@ class SleepingRpc:
         self._channel = grpc.aio.insecure_channel(str(node.endpoints["grpc"]), options=OPTIONS)
         self.call = chat_pb2_grpc.ChatStub(self._channel).Connect()
 
-    async def enter(self, user: str) -> events_pb2.Welcome:
-        hello = commands_pb2.Hello(user=user, client_id=user)
+    async def enter(self, user: str, resume: cursor_pb2.Cursor | None = None) -> events_pb2.Welcome:
+        hello = commands_pb2.Hello(user=user, client_id=user, resume=resume)
         await self.call.write(chat_pb2.ClientFrame(commands=[commands_pb2.Command(hello=hello)]))
         frame: chat_pb2.ServerFrame = await self.call.read()
         return frame.events[0].welcome
@@ -172,6 +173,24 @@ async def test_a_tcp_client_that_stops_reading_is_told_when_it_reads_on(
     heard = [line for line in lines if line.startswith("ann: ")]
     assert heard == [f"ann: {text}" for text in said[: len(heard)]]
     await everyone_else_heard(said, bob, cyd.lines)
+
+
+async def test_who_does_not_read_what_was_missed_is_told_when_it_reads_on(
+    small_node: Node, sleepy_rpc: SleepingRpc, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catch_up, "ROOM_WITHIN", 0.5)
+    ann = await enter(small_node, "ann")
+    send = commands_pb2.Command(send=commands_pb2.Send(to="#lobby", text=TEXT))
+    for _ in range(500):
+        await ann.send(*[send] * 10)
+    await ann.ping()
+    beginning = cursor_pb2.Cursor(epoch=ann.welcome.cursor.epoch, seq=0)
+    await sleepy_rpc.enter("sleepy", beginning)
+    outbox = outbox_of(small_node, "sleepy")
+    await until(lambda: outbox.closed, what="the session's end")
+    events = await sleepy_rpc.read_on()
+    assert events[-1].goodbye.reason == events_pb2.GOODBYE_REASON_SLOW_CONSUMER
+    assert events[-1].goodbye.reconnect
 
 
 async def everyone_else_heard(said: list[str], bob: Stream, cyds: list[str]) -> None:
