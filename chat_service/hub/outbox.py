@@ -54,11 +54,12 @@ class Outbox:
         """Queue encoded events; False if they do not fit. `wake` tells the transport.
 
         Where nothing waits, any blob fits in bytes: the same page is larger in one encoding than
-        in another, and who is shown it has not been slow.
+        in another, and who is shown it has not been slow. Nor has who is not past half, so that any
+        blob fits in events there: one batch or page may have more than the smallest bound.
         """
         if self._closed or not blob:
             return True  # a session that has ended is owed nothing more
-        if self._events + events > self._max_events:
+        if self._events + events > self._max_events and self.past_half:
             return False
         if self._blobs and self._bytes + len(blob) > self._max_bytes:
             return False

@@ -129,6 +129,7 @@ class Whole(Codec):
 def test_one_full_outbox_is_told_and_the_others_get_everything(house: House) -> None:
     slow, quick = house.member(1, LOBBY), house.member(2, LOBBY)
     slow.outbox._max_events = 1
+    slow.outbox.put(b"<0>")
     assert house.fan_out(said(1), said(2)).deliver() == [slow.subscriber]
     assert quick.seqs() == [1, 2]
 

@@ -35,6 +35,13 @@ def test_a_blob_larger_than_the_bound_fits_where_nothing_waits() -> None:
     assert not outbox.put(b"x" * 11)
 
 
+def test_a_blob_of_more_events_than_the_bound_fits_where_no_more_than_half_waits() -> None:
+    outbox = Outbox(4, 1000)
+    assert outbox.put(b"ab", 2)
+    assert outbox.put(b"cdefg", 5)
+    assert not outbox.put(b"h")
+
+
 def test_what_does_not_fit_is_left_out_whole() -> None:
     outbox = Outbox(3, 1000)
     outbox.put(b"a", 2)

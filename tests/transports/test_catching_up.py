@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from chat.v1 import commands_pb2, events_pb2, moderation_pb2
+from chat.v1 import commands_pb2, cursor_pb2, events_pb2, moderation_pb2
 from chat_service.core.errors import Unavailable
 from chat_service.node import Node
 from chat_service.state.store import Store
 from tests.accounts import PASSWORD, make_account
+from tests.conftest import StartNode
 from tests.transports.conftest import Dial, Enter, OpenStream
 from tests.transports.stream import Stream
 from tests.waiting import until
@@ -103,6 +104,17 @@ async def test_a_backlog_waits_until_the_storage_gives_it(
     bob = await enter(node, "bob", backlog=5)
     await bob.hears(lambda event: event.HasField("history"))
     assert histories(bob) == {"#lobby": ["long ago"]}
+
+
+async def test_any_outbox_is_large_enough_to_catch_up(start_node: StartNode, enter: Enter) -> None:
+    node = await start_node(outbox_events=64)
+    ann = await enter(node, "ann")
+    for number in range(600):
+        await ann.say(str(number))
+    beginning = cursor_pb2.Cursor(epoch=ann.welcome.cursor.epoch, seq=0)
+    bob = await enter(node, "bob", resume=beginning)
+    await bob.hears_text("599")
+    assert bob.texts == [str(number) for number in range(600)]
 
 
 # --- who leaves at once ---
