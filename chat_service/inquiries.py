@@ -1,5 +1,6 @@
 """What a client asks without changing anything: who is there, and what was said."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ class Inquiries:
 
     async def _who(self, identity: int, who: Who) -> Roster:
         to = parse_room(who.to) if who.to else ""
+        # It takes milliseconds where thousands are online, and one frame may ask for many.
+        await asyncio.sleep(0)
         users = self._hub.attendance.online
         found: list[tuple[str, Role | None]]
         if to in ("", LOBBY):

@@ -15,6 +15,7 @@ from chat_service.core.commands import Entry
 from chat_service.core.outcome import Applied
 from chat_service.core.record import Record
 from chat_service.in_flight import MAX_UNANSWERED
+from chat_service.inquiries import Answer, Inquiries, Inquiry
 from chat_service.log import embedded
 from chat_service.log.embedded import EmbeddedLog
 from chat_service.node import Node
@@ -107,6 +108,32 @@ async def test_who_hangs_up_while_its_flood_waits_is_let_go_of(
     ann.vanish()
     gate.opened.set()
     await until(lambda: not node.hub.registry.all(), what="the session to be gone")
+
+
+async def test_who_asks_again_and_again_who_is_here_leaves_turns_to_others(
+    node: Node, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await enter(node, "ann")
+    turn = 0
+    asked: list[int] = []
+    answer = Inquiries.answer
+
+    async def others() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    async def noted(inquiries: Inquiries, identity: int, it: Inquiry) -> Answer:
+        asked.append(turn)
+        return await answer(inquiries, identity, it)
+
+    monkeypatch.setattr(Inquiries, "answer", noted)
+    taking_turns = asyncio.create_task(others())
+    await ann.send(*(commands_pb2.Command(ref=9, who=commands_pb2.Who()) for _ in range(100)))
+    await until(lambda: sum(it.HasField("roster") for it in ann.events) == 100, what="answers")
+    taking_turns.cancel()
+    assert len(set(asked)) == 100
 
 
 async def test_while_the_log_is_full_others_ask_and_come_in(
