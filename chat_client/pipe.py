@@ -9,7 +9,7 @@ from chat_client.client import ChatClient
 from chat_client.conversation import Conversation
 from chat_client.errors import ChatError
 from chat_client.render import as_json, as_text, visible
-from chat_client.stdio import Output, lines
+from chat_client.stdio import Output, StreamError, lines
 
 
 class PipeScreen:
@@ -65,7 +65,7 @@ async def run(chat: ChatClient, room: str, *, json: bool) -> int:
         status = int(talk.failed)
     except* BrokenPipeError:
         _forget_stdout()
-    except* ChatError as errors:
+    except* (ChatError, StreamError) as errors:
         status = 1
         say(f"chat-client: {visible(str(errors.exceptions[0]))}\n")
     return status

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import errno
 import os
 import select
 import threading
@@ -11,6 +12,10 @@ from typing import Final
 _CHUNK: Final = 64 * 1024
 # Far above what any server takes: a longer line is cut here, and refused there.
 _MAX_LINE: Final = 1024 * 1024
+
+
+class StreamError(Exception):
+    """Standard input or output is of no use; `str()` of it is one sentence."""
 
 
 class LineSplitter:
@@ -46,19 +51,18 @@ class LineSplitter:
 async def lines(descriptor: int) -> AsyncIterator[str]:
     """Yield the lines that a file, pipe or terminal holds, reading on only as they are taken.
 
+    Raises StreamError where it cannot be read to its end.
+
     A thread reads, since the event loop cannot wait for every kind of file. It is a daemon, since
     nothing wakes it from a pipe that stays silent.
     """
-    chunks: asyncio.Queue[bytes] = asyncio.Queue(maxsize=1)
+    chunks: asyncio.Queue[bytes | StreamError] = asyncio.Queue(maxsize=1)
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        chunk = b"more"
-        while chunk:
-            try:
-                chunk = os.read(descriptor, _CHUNK)
-            except OSError:  # closed from the start
-                chunk = b""
+        chunk: bytes | StreamError = b"more"
+        while chunk and isinstance(chunk, bytes):
+            chunk = _read(descriptor)
             putting = chunks.put(chunk)
             try:
                 asyncio.run_coroutine_threadsafe(putting, loop).result()
@@ -69,10 +73,24 @@ async def lines(descriptor: int) -> AsyncIterator[str]:
     threading.Thread(target=read, name="stdin", daemon=True).start()
     splitter = LineSplitter()
     while chunk := await chunks.get():
+        if isinstance(chunk, StreamError):
+            raise chunk
         for line in splitter.feed(chunk):
             yield line
     for line in splitter.end():
         yield line
+
+
+def _read(descriptor: int) -> bytes | StreamError:
+    """Wait for what comes next: nothing at the end, or where it was closed from the start."""
+    while True:
+        try:
+            return os.read(descriptor, _CHUNK)
+        except BlockingIOError:  # who shares it has asked not to wait; that is no end
+            select.select([descriptor], [], [])
+        except OSError as error:
+            closed = error.errno == errno.EBADF
+            return b"" if closed else StreamError(f"cannot read the input: {error.strerror}")
 
 
 class Output:
@@ -83,7 +101,10 @@ class Output:
         self._turn = asyncio.Lock()
 
     async def write(self, text: str) -> None:
-        """Write it all at once to whoever reads; raises BrokenPipeError if nobody does."""
+        """Write it all at once to whoever reads.
+
+        Raises BrokenPipeError if nobody does, StreamError if there is no room for it.
+        """
         rest = memoryview(text.encode(errors="replace"))
         async with self._turn:
             while rest:
@@ -93,6 +114,10 @@ class Output:
                     rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]
                 except BlockingIOError:  # someone else has filled it first
                     continue
+                except BrokenPipeError:
+                    raise
+                except OSError as error:
+                    raise StreamError(f"cannot write the output: {error.strerror}") from None
 
     async def _writable(self) -> None:
         if select.select([], [self._descriptor], [], 0)[1]:

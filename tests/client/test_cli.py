@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 
@@ -184,6 +185,26 @@ async def test_a_reader_that_has_seen_enough_ends_it_quietly(
     process.type("hi\n")
     assert await process.status() == 0
     assert await process.error_line() == ""
+
+
+async def test_an_output_without_room_is_told_in_one_line(start: Start, real_server: str) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: ASYNC230, PTH123 - a device
+        status, _, err = await start(real_server, "filler", "--json", stdout=full).ended("hi\n")
+    assert (status, err) == (1, "chat-client: cannot write the output: No space left on device\n")
+
+
+async def test_input_that_comes_late_over_a_nonblocking_pipe_is_sent(
+    start: Start, real_server: str
+) -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    process = start(real_server, "patient", "--json", stdin=reading)
+    await process.line()
+    os.write(writing, b"late\n")
+    os.close(writing)
+    os.close(reading)
+    assert (await process.ended())[0] == 0
+    assert await said(real_server, "patient-reader", 1) == ["late"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_client.stdio import LineSplitter, Output, lines
+from chat_client.stdio import LineSplitter, Output, StreamError, lines
 
 from .scripted import eventually
 
@@ -54,6 +54,26 @@ async def test_the_null_device_is_empty() -> None:
 
 async def test_a_closed_input_is_empty() -> None:
     assert [line async for line in lines(-1)] == []
+
+
+async def test_an_input_that_another_program_has_made_nonblocking_is_waited_for() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    source = lines(reading)
+    first = asyncio.ensure_future(anext(source))
+    await asyncio.sleep(0.05)  # it finds nothing there
+    os.write(writing, b"late\n")
+    assert await first == "late"
+    os.close(writing)
+    assert [line async for line in source] == []
+    os.close(reading)
+
+
+async def test_an_input_that_fails_is_not_taken_for_its_end(tmp_path: Path) -> None:
+    directory = os.open(tmp_path, os.O_RDONLY)
+    with pytest.raises(StreamError, match="cannot read the input: Is a directory"):
+        await anext(lines(directory))
+    os.close(directory)
 
 
 async def test_input_is_read_only_as_it_is_taken() -> None:
