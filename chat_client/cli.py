@@ -169,7 +169,7 @@ async def _pipe(options: Options, proof: Proof) -> int:
     place = options.place
     with kept_client_id(place.server, place.user) as client_id:
         async with _client(options, proof, client_id, narrator(pipe.say)) as chat:
-            return await pipe.run(chat, options.room, json=options.json)
+            return await pipe.run(chat, options.room, history=options.history, json=options.json)
 
 
 async def _talk(options: Options, proof: Proof) -> int:
@@ -180,7 +180,7 @@ async def _talk(options: Options, proof: Proof) -> int:
     with kept_client_id(place.server, place.user) as client_id:
         screen = terminal.TerminalScreen(session)
         async with _client(options, proof, client_id, narrator(screen.print)) as chat:
-            return await terminal.run(chat, options.room, session)
+            return await terminal.run(chat, options.room, session, history=options.history)
 
 
 def _client(
@@ -192,7 +192,6 @@ def _client(
         place.user,
         client_id=client_id,
         backlog=options.history,
-        rooms=() if options.room == LOBBY else (options.room,),
         on_state=on_state,
         password=proof.password,
         token=proof.token,

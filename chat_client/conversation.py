@@ -86,6 +86,18 @@ class Conversation:
         self._own_seqs: dict[int, None] = {}
         self._unanswered = 0
 
+    async def begin(self, history: int) -> None:
+        """Enter the room to begin in, and show its latest messages; raises CommandError.
+
+        What was said in the rooms that one was in before comes by itself, as the backlog.
+        """
+        if self.room == LOBBY:
+            return
+        joined = await self._chat.join(self.room)
+        if joined.seq:
+            _remember(self._own_seqs, joined.seq, _MAX_OWN)
+            await self._show_past(before_seq=joined.seq, limit=history)
+
     async def enter(self, line: str) -> None:
         """Do what a line asks; what goes wrong with it is shown."""
         try:
@@ -171,6 +183,13 @@ class Conversation:
         await self._show(events_pb2.Event(history=page))
         if not page.events:
             await self._screen.note("* nothing was said yet\n")
+
+    async def _show_past(self, before_seq: int, limit: int) -> None:
+        if not limit:  # which would ask for as many as there may be
+            return
+        page = await self._chat.history(self.room, before_seq, limit)
+        if page.events:
+            await self._show(events_pb2.Event(history=page))
 
     async def _list_rooms(self) -> None:
         await self._screen.note(f"* you are in: {', '.join(self.rooms)} (current: {self.room})\n")

@@ -46,7 +46,7 @@ def say(line: str) -> None:
     sys.stderr.flush()
 
 
-async def run(chat: ChatClient, room: str, *, json: bool) -> int:
+async def run(chat: ChatClient, room: str, *, history: int, json: bool) -> int:
     """Send what comes in, print what happens, until the input ends; return the exit status."""
     status = 0
     try:
@@ -55,6 +55,7 @@ async def run(chat: ChatClient, room: str, *, json: bool) -> int:
             hidden = () if json else ("message", "joined", "left")
             talk = Conversation(chat, screen, tasks, room=room, hidden=hidden, unattended=True)
             await screen.show(events_pb2.Event(welcome=chat.welcome), room, chat.user)
+            await talk.begin(history)
             tasks.create_task(talk.follow())
             async for line in lines(sys.stdin.fileno()):
                 await talk.enter(line)

@@ -115,7 +115,7 @@ class ChatCompleter(Completer):
         return sorted(self._talk.names) if word or (verb and verb.wants_name) else ()
 
 
-async def run(chat: ChatClient, room: str, session: PromptSession[str]) -> int:
+async def run(chat: ChatClient, room: str, session: PromptSession[str], *, history: int) -> int:
     """Talk until the user has had enough; return the exit status."""
     status = 0
     screen = TerminalScreen(session)
@@ -123,6 +123,7 @@ async def run(chat: ChatClient, room: str, session: PromptSession[str]) -> int:
         async with asyncio.TaskGroup() as tasks:
             talk = Conversation(chat, screen, tasks, room=room, hidden=("joined", "left"))
             await screen.note(f"* welcome, {chat.user}: /help lists the commands\n")
+            await talk.begin(history)
             tasks.create_task(talk.follow())
             with patch_stdout():
                 await _type(session, talk, tasks)

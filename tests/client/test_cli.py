@@ -130,6 +130,23 @@ async def test_history_comes_first(start: Start, real_server: str) -> None:
     assert "[#past] historian: long ago" in out.splitlines()
 
 
+async def test_so_does_that_of_a_room_that_is_entered_only_now(
+    start: Start, real_server: str
+) -> None:
+    async with ChatClient(real_server, "elder", rooms=["#elders"]) as chat:
+        for text in ("first", "second", "third"):
+            await chat.send("#elders", text)
+        process = start(real_server, "novice", "--room", "#elders", "--history", "2")
+        status, out, err = await process.ended("/history 1\n")
+    assert (status, err) == (0, "")
+    here = [line for line in out.splitlines() if not line.startswith("[#lobby] ")]
+    assert here == ["elder: second", "elder: third", "elder: third"]
+
+
+async def test_that_one_has_come_oneself_is_no_news(start: Start, real_server: str) -> None:
+    assert await start(real_server, "cron", "--room", "#jobs").ended("done\n") == (0, "", "")
+
+
 async def test_options_come_from_the_environment(
     start: Start, real_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
