@@ -57,7 +57,7 @@ class Proof:
 @click.option("--json", is_flag=True, help="Print every event as a line of JSON.")
 @click.option(
     "--history",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 2**32 - 1),
     default=0,
     metavar="N",
     help="Show the latest N messages of each room first.",
@@ -68,9 +68,14 @@ class Proof:
     metavar="SECONDS",
     help="End when a lost connection is not back in this time. [default: never]",
 )
+# CHAT_VERSION and CHAT_HELP are names that others give meanings of their own.
 @click.version_option(
-    package_name="chat-service", prog_name="chat-client", message="%(prog)s %(version)s"
+    package_name="chat-service",
+    prog_name="chat-client",
+    message="%(prog)s %(version)s",
+    allow_from_autoenv=False,
 )
+@click.help_option(allow_from_autoenv=False)
 def main(
     place: Place,
     password_file: Path | None,

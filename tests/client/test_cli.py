@@ -159,6 +159,22 @@ async def test_options_come_from_the_environment(
     assert json.loads(out)["welcome"]["user"] == "envy"
 
 
+async def test_variables_that_mean_something_to_others_are_left_alone(
+    start: Start, real_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_VERSION", "1.2.3")
+    monkeypatch.setenv("CHAT_HELP", "1")
+    process = start(real_server, "neighbour", "--json")
+    assert "welcome" in json.loads(await process.line())
+    assert (await process.ended())[0] == 0
+
+
+async def test_more_history_than_can_be_asked_for_is_wrong_usage(start: Start) -> None:
+    status, _, err = await start("127.0.0.1:1", "bob", "--history", "99999999999").ended()
+    assert status == 2
+    assert "is not in the range" in err
+
+
 async def test_a_server_that_is_away_is_told_in_one_line(start: Start) -> None:
     async with serving() as server:
         pass
