@@ -5,6 +5,7 @@
 `chat_client.errors` draws the tree of what can be raised.
 """
 
+import chat_client.grpc_log  # noqa: F401 - before anything that imports grpc
 from chat_client.accounts import Accounts
 from chat_client.client import ChatClient
 from chat_client.connection import State

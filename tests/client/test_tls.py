@@ -178,8 +178,9 @@ async def test_the_command_takes_the_files(start: Start, pki: Path) -> None:
 
 
 async def test_the_command_tells_a_fault_in_one_line(
-    start: Start, pki: Path, tmp_path: Path
+    start: Start, pki: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("GRPC_VERBOSITY")  # as with a user, to whom the core is to say nothing
     none = tmp_path / "none"
     unreadable = await start("127.0.0.1:1", "bob", "--ca", str(none)).ended()
     assert unreadable == (1, "", f"chat-client: cannot read {none}: No such file or directory\n")
