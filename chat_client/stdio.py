@@ -48,6 +48,11 @@ class LineSplitter:
         return line
 
 
+def utf8(text: str) -> str:
+    """Return a text with what was not UTF-8 replaced, where it came by Python's own decoding."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
 async def lines(descriptor: int) -> AsyncIterator[str]:
     """Yield the lines that a file, pipe or terminal holds, reading on only as they are taken.
 

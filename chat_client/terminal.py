@@ -22,6 +22,7 @@ from chat_client.conversation import WINDOW, Conversation
 from chat_client.errors import ChatError
 from chat_client.identity import state_directory
 from chat_client.render import as_text, visible
+from chat_client.stdio import utf8
 
 _STYLE = Style.from_dict(
     {
@@ -140,6 +141,7 @@ async def _type(session: PromptSession[str], talk: Conversation, tasks: asyncio.
     entered: asyncio.Queue[str | None] = asyncio.Queue(WINDOW)
 
     def accept(buffer: Buffer) -> bool:
+        buffer.text = utf8(buffer.text)  # for the history's file as well
         if not entered.full():
             entered.put_nowait(buffer.text)
             return False

@@ -56,7 +56,7 @@ class Terminal:
         return self.shown.endswith(text)
 
     def type(self, text: str) -> None:
-        os.write(self.master, text.encode())
+        os.write(self.master, text.encode(errors="surrogateescape"))
 
     def stop(self) -> None:
         self.program.stop()

@@ -72,6 +72,17 @@ async def test_tab_completes(terminal: Open, real_server: str) -> None:
     assert await person.program.status() == 0
 
 
+async def test_what_is_typed_in_another_encoding_ends_nothing(
+    terminal: Open, real_server: str
+) -> None:
+    person = terminal(real_server, "latin")
+    await person.shows("#lobby> ")
+    person.type("caf\udce9\r")  # as a terminal set to Latin-1 sends it
+    await person.shows("latin: caf\ufffd")
+    person.type("/quit\r")
+    assert await person.program.status() == 0
+
+
 async def test_ctrl_c_clears_the_line_and_then_quits(terminal: Open, real_server: str) -> None:
     person = terminal(real_server, "regretful")
     await person.shows("#lobby> ")
