@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from typing import Final
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.buffer import Buffer
@@ -18,7 +19,7 @@ from prompt_toolkit.styles import Style
 
 from chat.v1 import events_pb2
 from chat_client.client import ChatClient
-from chat_client.conversation import WINDOW, Conversation
+from chat_client.conversation import Conversation
 from chat_client.errors import ChatError
 from chat_client.identity import state_directory
 from chat_client.render import as_text, visible
@@ -33,6 +34,10 @@ _STYLE = Style.from_dict(
         "prompt": "ansigreen",
     }
 )
+
+# Lines that may wait for the server. Many terminals say what is pasted, which is one text then;
+# others type it, faster than anybody can, and what finds no room runs into the line before.
+_MAX_PASTED: Final = 10_000
 
 
 class TerminalScreen:
@@ -138,7 +143,7 @@ async def run(chat: ChatClient, room: str, session: PromptSession[str], *, histo
 
 async def _type(session: PromptSession[str], talk: Conversation, tasks: asyncio.TaskGroup) -> None:
     """Have one prompt up all the time, and do what is entered there in order."""
-    entered: asyncio.Queue[str | None] = asyncio.Queue(WINDOW)
+    entered: asyncio.Queue[str | None] = asyncio.Queue(_MAX_PASTED)
 
     def accept(buffer: Buffer) -> bool:
         buffer.text = utf8(buffer.text)  # for the history's file as well

@@ -43,6 +43,21 @@ async def test_what_comes_in_leaves_the_typed_line_alone(terminal: Open, real_se
     assert await person.program.status() == 0
 
 
+async def test_lines_that_are_pasted_faster_than_they_go_out_stay_lines(
+    terminal: Open, real_server: str
+) -> None:
+    person = terminal(real_server, "paster")
+    await person.shows("#lobby> ")
+    typed = [f"line {number}" for number in range(200)]
+    person.type("".join(f"{line}\r" for line in typed))
+    await person.shows("paster: line 199")
+    async with ChatClient(real_server, "paster-reader") as chat:
+        page = await chat.history("#lobby", limit=200)
+    assert [it.message.text for it in page.events] == typed
+    person.type("\x04")
+    assert await person.program.status() == 0
+
+
 async def test_commands_move_the_prompt(terminal: Open, real_server: str) -> None:
     person = terminal(real_server, "mover")
     await person.shows("#lobby> ")
