@@ -16,7 +16,7 @@ from chat_client.accounts import Accounts
 from chat_client.errors import AccountError
 from chat_client.failure import Failure
 from chat_client.identity import client_id_for_calls
-from chat_client.place import FILE, Place, at_place
+from chat_client.place import FILE, TEXT, Place, at_place
 from chat_client.render import one_line
 
 _Result = TypeVar("_Result")
@@ -68,7 +68,7 @@ def logout(place: Place) -> None:
 
 @click.command()
 @at_place
-@click.option("--revoke", metavar="ID", help="Sign out where ID is, instead of listing.")
+@click.option("--revoke", type=TEXT, metavar="ID", help="Sign out where ID is, instead of listing.")
 def sessions(place: Place, revoke: str | None) -> None:
     """List where you are signed in."""
     token = _kept_token(place)

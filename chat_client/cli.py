@@ -17,7 +17,7 @@ from chat_client.conversation import LOBBY, WINDOW, narrator, normal_room
 from chat_client.errors import Refused
 from chat_client.failure import Failure
 from chat_client.identity import kept_client_id
-from chat_client.place import FILE, Place, at_place
+from chat_client.place import FILE, TEXT, Place, at_place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Proof:
     help="Take a token from its first line, where others sign them (JWT).",
 )
 @click.option("--ask-password", is_flag=True, help="Ask for your password first.")
-@click.option("--room", default=LOBBY, metavar="#ROOM", help="The room to begin in.")
+@click.option("--room", type=TEXT, default=LOBBY, metavar="#ROOM", help="The room to begin in.")
 @click.option("--json", is_flag=True, help="Print every event as a line of JSON.")
 @click.option(
     "--history",

@@ -12,10 +12,13 @@ VARIABLE: Final = "CHAT_PASSWORD"
 
 
 def given(file: Path | None) -> str | None:
-    """Return the first line of the file, else what the environment says, if it says anything."""
-    if file is None:
-        return os.environ.get(VARIABLE) or None
-    return first_line(file)
+    """Return the first line of the file, else what the environment says, if it says anything.
+
+    Raises Failure.
+    """
+    if file is not None:
+        return first_line(file)
+    return _utf8(os.environ.get(VARIABLE, ""), VARIABLE) or None
 
 
 def first_line(file: Path) -> str:
@@ -46,6 +49,14 @@ def ask(what: str) -> str:
     if not password:
         raise Failure("no password was given")
     return password
+
+
+def _utf8(secret: str, where: str) -> str:
+    try:
+        secret.encode()
+    except UnicodeEncodeError:
+        raise Failure(f"what is in {where} is not UTF-8") from None
+    return secret
 
 
 def ask_twice(what: str) -> str:

@@ -16,10 +16,28 @@ from chat_client.token_store import TokenStore
 
 FILE: Final = click.Path(path_type=Path)
 
+
+class _Text(click.ParamType):  # type: ignore[type-arg]  # not generic before click 8.4
+    """A text for the server, which takes UTF-8."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it as it is."""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            self.fail("not UTF-8", param, ctx)
+        return value
+
+
+TEXT: Final = _Text()
+
 _OPTIONS: Final = (
-    click.option("--user", metavar="NAME", help="Your name in the chat.  [required]"),
+    click.option("--user", type=TEXT, metavar="NAME", help="Your name in the chat.  [required]"),
     click.option(
         "--server",
+        type=TEXT,
         default="127.0.0.1:50051",
         metavar="HOST:PORT",
         help="Where the server listens.",

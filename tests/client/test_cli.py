@@ -169,6 +169,13 @@ async def test_variables_that_mean_something_to_others_are_left_alone(
     assert (await process.ended())[0] == 0
 
 
+@pytest.mark.parametrize("option", ["--user", "--server", "--room"])
+async def test_an_option_that_is_not_utf8_is_wrong_usage(start: Start, option: str) -> None:
+    status, _, err = await start("127.0.0.1:1", "bob", option, "\udce9").ended()
+    assert status == 2
+    assert err.endswith(f"Invalid value for '{option}': not UTF-8\n")
+
+
 async def test_more_history_than_can_be_asked_for_is_wrong_usage(start: Start) -> None:
     status, _, err = await start("127.0.0.1:1", "bob", "--history", "99999999999").ended()
     assert status == 2

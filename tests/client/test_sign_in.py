@@ -99,6 +99,16 @@ async def test_without_one_a_pipe_is_told_how_to_sign_in(
     )
 
 
+async def test_a_password_in_the_environment_that_is_not_utf8_is_told(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAT_PASSWORD", "pass\udce9")
+    assert await start("127.0.0.1:1", "bob").ended() == (
+        *(1, ""),
+        "chat-client: what is in CHAT_PASSWORD is not UTF-8\n",
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
