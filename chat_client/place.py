@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 import grpc
 
-from chat_client import tls
+from chat_client import stdio, tls
 from chat_client.errors import ChatError
 from chat_client.failure import Failure
 from chat_client.token_store import TokenStore
@@ -83,6 +83,7 @@ def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
     def placed(
         *, user: str | None, server: str, tls: bool, ca: Path, cert: Path, key: Path, **rest: Any
     ) -> Any:
+        stdio.open_missing()
         context = click.get_current_context()
         if context.invoked_subcommand:
             _pass_on(context)

@@ -5,6 +5,7 @@ import concurrent.futures
 import errno
 import os
 import select
+import sys
 import threading
 from collections.abc import AsyncIterator
 from typing import Final
@@ -16,6 +17,16 @@ _MAX_LINE: Final = 1024 * 1024
 
 class StreamError(Exception):
     """Standard input or output is of no use; `str()` of it is one sentence."""
+
+
+def open_missing() -> None:
+    """Have standard streams: those that the program was started without lead to the null device.
+
+    Else what is opened next, a connection for example, has a number that others take for theirs.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 class LineSplitter:

@@ -25,6 +25,7 @@ from chat_service.config import (
     InvalidSetting,
     Keep,
 )
+from chat_service.interpreter import open_standard_streams
 from chat_service.startup import StartupError
 
 PROG: Final = "chat-server"
@@ -56,6 +57,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
     Exit statuses: 0 after a clean shutdown, 1 if the node could not start, 2 for wrong usage.
     """
+    open_standard_streams()
     try:
         given = sys.argv[1:] if args is None else list(args)
         sys.exit(cli.main(given, prog_name=PROG, standalone_mode=False, obj=given))

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import sys
 import threading
 from typing import Final
 
@@ -11,6 +12,16 @@ _THRESHOLDS: Final = 50_000, 2, 1_000
 the young; so many of these looks for one at those which have outlived it; and so many of these for
 one at everything, which with ten thousand sessions takes a third of a second.
 """
+
+
+def open_standard_streams() -> None:
+    """Have standard streams: those that the program was started without lead to the null device.
+
+    Else what is opened next has the number of one, and libuv, which closes no such number, aborts.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 def tune() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -15,7 +16,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chat.v1 import commands_pb2, events_pb2
-from tests.processes import ServerProcess, StartServer
+from tests.processes import COMMAND, ON_FREE_PORTS, ServerProcess, StartServer
 from tests.raw_clients import RpcClient, TcpClient
 from tests.waiting import until
 
@@ -320,3 +321,25 @@ async def test_a_second_server_on_the_same_data_is_said_in_one_line(
         f"chat-server: another server is using {tmp_path}/data"
     )
     await first.stop()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+async def test_a_server_that_lacks_a_standard_stream_serves_and_stops_like_any(
+    tmp_path: Path, closed: str
+) -> None:
+    said = tmp_path / "said"
+    settings = [it for pair in ON_FREE_PORTS.items() for it in pair] + ["--data", ":memory:"]
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *settings],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        await until(lambda: "ready" in said.read_text(), within=30.0)
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 10.0) == 0, said.read_text()
+    finally:
+        process.kill()
+        process.wait()

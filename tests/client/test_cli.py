@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -231,6 +233,23 @@ async def test_an_output_without_room_is_told_in_one_line(start: Start, real_ser
     with open("/dev/full", "wb") as full:  # noqa: ASYNC230, PTH123 - a device
         status, _, err = await start(real_server, "filler", "--json", stdout=full).ended("hi\n")
     assert (status, err) == (1, "chat-client: cannot write the output: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_a_stream_that_it_was_started_without_is_an_empty_one(
+    state: Path, real_server: str, closed: str
+) -> None:
+    started = ("-m", "chat_client", "--server", real_server, "--user", "closed", "--json")
+    done = await asyncio.to_thread(
+        subprocess.run,
+        ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, *started],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (b"welcome" in done.stdout) is (">&-" not in closed.replace("2>&-", ""))
 
 
 async def test_input_that_comes_late_over_a_nonblocking_pipe_is_sent(
