@@ -110,7 +110,7 @@ def _give_up(reason: str, status: int) -> NoReturn:
 
 
 def _explain(error: click.ClickException) -> str:
-    if isinstance(error, click.BadParameter) and error.param and error.ctx:
+    if isinstance(error, click.BadParameter) and error.param and error.ctx and error.message:
         return f"{_origin(error.ctx, error.param)}: {error.message}"
     return error.format_message()
 

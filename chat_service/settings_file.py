@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
+from click.types import BoolParamType
 
 FILE: Final = "chat_service.settings_file"
 """Where in `ctx.meta` the path is of the file that `default_map` came from."""
@@ -36,8 +37,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _by_name(ctx: click.Context, path: Path, table: dict[str, Any]) -> dict[str, Any]:
-    # What is eager (--config itself, --version) is no setting.
-    known = [param.name for param in ctx.command.params if param.name and not param.is_eager]
+    known = {param.name: param for param in ctx.command.params if _is_setting(param)}
     settings: dict[str, Any] = {}
     for key, value in table.items():
         name = key.replace("-", "_")
@@ -47,5 +47,12 @@ def _by_name(ctx: click.Context, path: Path, table: dict[str, Any]) -> dict[str,
             raise click.UsageError(f"{key} (in {path}): no such setting{hint}")
         if name in settings:
             raise click.UsageError(f"{key} (in {path}): set twice")
+        if isinstance(known[name].type, BoolParamType) and not isinstance(value, bool | str):
+            raise click.UsageError(f"{key} (in {path}): neither true nor false: {value!r}")
         settings[name] = value
     return settings
+
+
+def _is_setting(param: click.Parameter) -> bool:
+    """Tell a setting from what is eager (--config itself, --version), and from what is hidden."""
+    return not param.is_eager and not getattr(param, "hidden", False)

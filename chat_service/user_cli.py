@@ -28,7 +28,7 @@ _JSON: Final = option("--json", "as_json", is_flag=True, help="One JSON object a
 _REASON: Final = option("--reason", default="", metavar="TEXT", help="What they are told.")
 
 
-@click.group("user")
+@click.group("user", no_args_is_help=False)  # which would be help in the place of a sentence
 @click.help_option(allow_from_autoenv=False)
 def user() -> None:
     """Manage accounts, bans and connections.

@@ -245,6 +245,9 @@ def test_a_bad_variable_names_itself() -> None:
         ('"a\\nb" = 1', r"a\nb (in chat.toml): no such setting"),
         ('config = "x"', "config (in chat.toml): no such setting"),
         ("version = true", "version (in chat.toml): no such setting"),
+        ("worker = 4", "worker (in chat.toml): no such setting; did you mean workers?"),
+        ("insecure = 1", "insecure (in chat.toml): neither true nor false: 1"),
+        ("insecure = []", "insecure (in chat.toml): neither true nor false: []"),
         ("log-level = 1\nlog_level = 1", "log_level (in chat.toml): set twice"),
     ],
 )
@@ -285,6 +288,9 @@ def test_without_any_listener_there_is_nothing_to_serve() -> None:
         (["--tcp"], "Option '--tcp' requires an argument"),
         (["serve"], "No such command 'serve'"),
         (["a\nb"], r"No such command 'a\nb'"),
+        (["user"], "Missing command."),
+        (["user", "add"], "Missing argument 'NAME'."),
+        (["backup"], "Missing argument 'FILE'."),
     ],
 )
 def test_what_is_no_setting_is_refused_in_one_line(args: list[str], reason: str) -> None:
