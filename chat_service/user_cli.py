@@ -13,7 +13,7 @@ import click
 from chat_service import values
 from chat_service.console.listing import lines, moment
 from chat_service.console.passwords import new_password
-from chat_service.console.place import FILE, Place, at_place, at_running, option
+from chat_service.console.place import FILE, TEXT, Place, at_place, at_running, option
 from chat_service.logs import printable
 
 PASSWORD: Final = "CHAT_PASSWORD"  # noqa: S105  (the name of a variable)
@@ -25,7 +25,9 @@ _PASSWORD_FILE: Final = option(
     help=f"Take the password from its first line. {PASSWORD} may hold it instead.",
 )
 _JSON: Final = option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-_REASON: Final = option("--reason", default="", metavar="TEXT", help="What they are told.")
+_REASON: Final = option(
+    "--reason", type=TEXT, default="", metavar="TEXT", help="What they are told."
+)
 
 
 @click.group("user", no_args_is_help=False)  # which would be help in the place of a sentence
@@ -60,7 +62,7 @@ def list_(place: Place, *, as_json: bool) -> None:
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @option("--admin", is_flag=True, help="Make it an admin's.")
 @_PASSWORD_FILE
 @at_place
@@ -72,7 +74,7 @@ def add(place: Place, name: str, *, admin: bool, password_file: Path | None) -> 
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @_PASSWORD_FILE
 @at_place
 def password(place: Place, name: str, password_file: Path | None) -> None:
@@ -83,7 +85,7 @@ def password(place: Place, name: str, password_file: Path | None) -> None:
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @option("--revoke", is_flag=True, help="Make it a plain account again.")
 @at_place
 def admin(place: Place, name: str, *, revoke: bool) -> None:
@@ -93,7 +95,7 @@ def admin(place: Place, name: str, *, revoke: bool) -> None:
 
 
 @user.command()
-@click.argument("name")
+@click.argument("name", type=TEXT)
 @at_place
 def remove(place: Place, name: str) -> None:
     """Take an account away."""
@@ -102,7 +104,7 @@ def remove(place: Place, name: str) -> None:
 
 
 @user.command()
-@click.argument("subject", metavar="NAME|ADDRESS")
+@click.argument("subject", type=TEXT, metavar="NAME|ADDRESS")
 @option(
     "--for",
     "duration",
@@ -119,7 +121,7 @@ def ban(place: Place, subject: str, duration: float | None, reason: str) -> None
 
 
 @user.command()
-@click.argument("subject", metavar="NAME|ADDRESS")
+@click.argument("subject", type=TEXT, metavar="NAME|ADDRESS")
 @at_place
 def unban(place: Place, subject: str) -> None:
     """Take a ban back."""
@@ -149,7 +151,7 @@ def bans(place: Place, *, as_json: bool) -> None:
 
 
 @user.command()
-@click.argument("name", default="")
+@click.argument("name", type=TEXT, default="")
 @_JSON
 @at_running
 def sessions(place: Place, name: str, *, as_json: bool) -> None:
@@ -172,8 +174,14 @@ def sessions(place: Place, name: str, *, as_json: bool) -> None:
 
 
 @user.command()
-@click.argument("name")
-@option("--session", default="", metavar="ID", help="Only this one, as `user sessions` has it.")
+@click.argument("name", type=TEXT)
+@option(
+    "--session",
+    type=TEXT,
+    default="",
+    metavar="ID",
+    help="Only this one, as `user sessions` has it.",
+)
 @_REASON
 @at_running
 def end(place: Place, name: str, session: str, reason: str) -> None:
@@ -183,7 +191,7 @@ def end(place: Place, name: str, session: str, reason: str) -> None:
 
 
 @click.command()
-@click.argument("text")
+@click.argument("text", type=TEXT)
 @at_running
 def announce(place: Place, text: str) -> None:
     """Say something to everyone on a running server."""

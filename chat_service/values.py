@@ -113,6 +113,10 @@ def rate(text: str) -> Rate | None:
 
 def text(value: str) -> str:
     """Take a text as it is."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("not UTF-8") from None
     return value
 
 

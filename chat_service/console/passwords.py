@@ -10,10 +10,17 @@ from chat_service.core.commands import Secret
 
 
 def given(file: Path | None, variable: str) -> Secret | None:
-    """Return the first line of a file, else what a variable holds, if it holds anything."""
+    """Return the first line of a file, else what a variable holds, if it holds anything.
+
+    Raises NotDone.
+    """
     if file is not None:
         return _first_line(file)
-    value = os.environ.get(variable)
+    value = os.environ.get(variable, "")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise NotDone(f"what is in {variable} is not UTF-8") from None
     return Secret(value) if value else None
 
 

@@ -24,6 +24,7 @@ _Result = TypeVar("_Result")
 ADMIN_PASSWORD: Final = "CHAT_ADMIN_PASSWORD"  # noqa: S105  (the name of a variable)
 TOKEN: Final = "CHAT_TOKEN"  # noqa: S105
 FILE: Final = values.Parsed(values.file)
+TEXT: Final = values.Parsed(values.text)
 
 
 def option(*names: str, **attributes: Any) -> Callable[[Any], Any]:
@@ -38,8 +39,14 @@ _DATA: Final = option(
     help="A stopped server's data.  [default: the setting]",
 )
 _SERVER: Final = (
-    option("--server", metavar="HOST:PORT", help="Where a running server has gRPC."),
-    option("--as", "admin_name", metavar="ADMIN", help="Sign in as this admin, by a password."),
+    option("--server", type=TEXT, metavar="HOST:PORT", help="Where a running server has gRPC."),
+    option(
+        "--as",
+        "admin_name",
+        type=TEXT,
+        metavar="ADMIN",
+        help="Sign in as this admin, by a password.",
+    ),
     option(
         "--admin-password-file",
         type=FILE,
@@ -111,6 +118,10 @@ class Place:
         token = passwords.given(self.token_file, TOKEN)
         if token is None and self.cert is None:
             raise NotDone(f"say who you are: by --as ADMIN, --token-file FILE or {TOKEN}")
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise NotDone(
+                f"what --token-file or {TOKEN} holds is no token: it is not one ASCII word"
+            )
         return Credentials(token)
 
 

@@ -4,6 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from chat_service.certificate import make_server_pair
 from tests.console.command import (
     ADMIN,
@@ -103,6 +105,34 @@ def test_a_running_server_wants_to_know_who_asks(server: ServerProcess) -> None:
     assert complaint(done) == "say who you are: by --as ADMIN, --token-file FILE or CHAT_TOKEN"
     bad = chat_server("user", "list", "--server", server.endpoints["grpc"], CHAT_TOKEN="cst_no")
     assert complaint(bad) == "the token is not good, or no longer"
+
+
+@pytest.mark.parametrize("token", ["cst_a\n", "cst_\xe9", "cst_\udce9"])
+def test_what_no_token_can_be_is_told_without_it(server: ServerProcess, token: str) -> None:
+    done = chat_server("user", "list", "--server", server.endpoints["grpc"], CHAT_TOKEN=token)
+    assert "CHAT_TOKEN" in complaint(done)
+    assert "cst_" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "what"),
+    [
+        (["add", "\udce9"], "name"),
+        (["sessions", "\udce9"], "name"),
+        (["end", "ann", "--reason", "\udce9"], "--reason"),
+        (["end", "ann", "--session", "\udce9"], "--session"),
+        (["ban", "ann", "--reason", "\udce9"], "--reason"),
+        (["list", "--as", "\udce9"], "--as"),
+    ],
+)
+def test_what_is_not_utf8_is_wrong_usage(args: list[str], what: str) -> None:
+    reason = f"{what} (on the command line): not UTF-8"
+    assert complaint(chat_server("user", *args, "--server", "127.0.0.1:1"), 2) == reason
+
+
+def test_a_password_in_the_environment_that_is_not_utf8_is_told() -> None:
+    done = chat_server("user", "add", "ann", "--server", "127.0.0.1:1", CHAT_PASSWORD="\udce9")
+    assert complaint(done) == "what is in CHAT_PASSWORD is not UTF-8"
 
 
 def test_by_tls_with_the_authority_of_the_server(
