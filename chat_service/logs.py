@@ -12,6 +12,7 @@ indented, which no event is.
 import logging
 import os
 import re
+import select
 import sys
 import threading
 from collections.abc import Callable
@@ -31,6 +32,12 @@ _PLAIN: Final = re.compile(r"[^\s=\"'\\]+")
 # ConsoleRenderer takes fields of these names for its own, and begins new lines for them.
 _RENAMED: Final = {"exception": "exception_", "stack": "stack_"}
 _LEADING: Final = ("timestamp", "level", "event", "logger")
+
+_PATIENCE: Final = 0.1
+"""Seconds that a reader who is behind is waited for, once: then lines are lost until he reads."""
+
+_PIECE: Final = select.PIPE_BUF // 4
+"""Characters that a pipe takes without blocking when it takes any (POSIX, PIPE_BUF, in bytes)."""
 
 _loggers: dict[str, FilteringBoundLogger] = {}
 
@@ -121,29 +128,67 @@ def _write_traceback(out: TextIO, exc_info: ExcInfo) -> None:
     out.writelines(f"\n    {printable(line)}" for line in text.split("\n"))
 
 
+class _Outlet:
+    """A stream that may be a pipe or a terminal, whose reader may have stopped reading."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lost = 0
+        self._is_cut = False
+
+    def write(self, line: str) -> None:
+        """Write one line, or lose it; raises OSError, ValueError for a stream of no use."""
+        if self._lost and _takes(self._stream, 0.0):
+            self._resume()
+        for start in range(0, len(line), _PIECE):
+            if not _takes(self._stream, 0.0 if self._lost else _PATIENCE):
+                self._lost += 1
+                return
+            self._stream.write(line[start : start + _PIECE])
+            self._stream.flush()
+            self._is_cut = start + _PIECE < len(line)
+
+    def _resume(self) -> None:
+        """End the line that was cut short, and tell how many there are no more."""
+        lost, self._lost = self._lost, 0
+        if self._is_cut:
+            self._stream.write("\n")
+        get("logs").warning("nobody has read this log: lines are missing", lines=lost)
+
+
+def _takes(stream: TextIO, within: float) -> bool:
+    """Tell whether a stream takes a piece without blocking, now or within some seconds."""
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # it has none: a StringIO, or a closed one
+        return True
+    ready = select.poll()
+    ready.register(descriptor, select.POLLOUT)
+    return bool(ready.poll(1000 * within))
+
+
 class _Sink:
     """Where structlog sends the lines of one logger."""
 
-    def __init__(self, stream: TextIO, lock: AbstractContextManager[bool], name: str) -> None:
+    def __init__(self, outlet: _Outlet, lock: AbstractContextManager[bool], name: str) -> None:
         self.name = name
-        self._stream = stream
+        self._outlet = outlet
         self._lock = lock
 
     def write(self, line: str) -> None:
         """Write one line, or lose it: a log that nobody takes must not stop the chat."""
         with self._lock, suppress(OSError, ValueError):
-            self._stream.write(line + "\n")
-            self._stream.flush()
+            self._outlet.write(line + "\n")
 
     debug = info = warning = error = critical = write
 
 
 def _sinks(stream: TextIO) -> Callable[[str], _Sink]:
     # grpc logs from threads of its own, and a finalizer may log in the midst of a write.
-    lock = threading.RLock()
+    lock, outlet = threading.RLock(), _Outlet(stream)
 
     def sink(name: str = "") -> _Sink:
-        return _Sink(stream, lock, name)
+        return _Sink(outlet, lock, name)
 
     return sink
 

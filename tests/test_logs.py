@@ -295,6 +295,33 @@ def test_a_human_traceback_is_indented_under_its_event() -> None:
 # --- what it withstands ---
 
 
+def test_a_log_that_nobody_reads_stops_nobody_and_then_tells_what_is_missing() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading) as reader:
+        logs.configure("info", "json", stream)
+
+        def talk() -> None:
+            for number in range(3_000):
+                logs.get("here").info("said", number=number, text="x" * 9_000)
+
+        talking = threading.Thread(target=talk, daemon=True)
+        talking.start()
+        talking.join(20.0)
+        assert not talking.is_alive()
+        os.set_blocking(reading, False)
+        lines = reader.readlines()
+        logs.get("here").info("heard")
+        lines += reader.readlines()
+    whole = [json.loads(line) for line in lines if line.endswith("}\n")]
+    *said, missing, heard = whole
+    assert [it["number"] for it in said] == [*range(len(said))]
+    assert (missing["event"], heard["event"]) == (
+        "nobody has read this log: lines are missing",
+        "heard",
+    )
+    assert missing["lines"] == 3_000 - len(said)
+
+
 @pytest.mark.parametrize("stream", [Broken(), io.StringIO()])
 def test_a_log_that_cannot_be_written_stops_nobody(stream: io.StringIO) -> None:
     logs.configure("info", "human", stream)
