@@ -24,6 +24,16 @@ def open_standard_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
+def say(line: str) -> None:
+    """Print a line, if anybody takes it: who has gone, or has no room, holds nothing up."""
+    try:
+        print(line, flush=True)  # noqa: T201  (the one line that stdout is for)
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())  # or the interpreter's last flush would fail again
+        os.close(null)
+
+
 def tune() -> None:
     """Fit the garbage collector and the scheduler to a server that is about to serve.
 

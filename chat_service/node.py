@@ -26,7 +26,7 @@ from chat_service.follower import Follower
 from chat_service.foundation import lay
 from chat_service.hub.hub import Hub
 from chat_service.inquiries import Inquiries
-from chat_service.interpreter import tune
+from chat_service.interpreter import say, tune
 from chat_service.logs import get
 from chat_service.loop_lag import LoopLag
 from chat_service.nats_connection import end
@@ -91,7 +91,7 @@ class Node:
             return
         tune()
         ready = " ".join(f"{name}={endpoint}" for name, endpoint in self.endpoints.items())
-        print(f"ready {ready}", flush=True)  # noqa: T201  (the one line that stdout is for)
+        say(f"ready {ready}")
         await self._stopping.wait()
         await self.stop()
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from chat_service.config import Config, Endpoint
+from chat_service.interpreter import say
 from chat_service.logs import get
 from chat_service.startup import StartupError
 
@@ -90,7 +91,7 @@ class Supervisor:
         await asyncio.wait((ready, *running), return_when=asyncio.FIRST_COMPLETED)
         if ready.done():
             told = " ".join(f"{name}={endpoint}" for name, endpoint in endpoints.items())
-            print(f"ready {told}", flush=True)  # noqa: T201  (the one line that stdout is for)
+            say(f"ready {told}")
         elif not self._stopping:
             self._stop()
         ready.cancel()

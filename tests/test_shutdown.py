@@ -323,7 +323,7 @@ async def test_a_second_server_on_the_same_data_is_said_in_one_line(
     await first.stop()
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">/dev/full"])
 async def test_a_server_that_lacks_a_standard_stream_serves_and_stops_like_any(
     tmp_path: Path, closed: str
 ) -> None:

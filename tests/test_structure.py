@@ -22,7 +22,8 @@ ALLOWED: Final = {
     "chat_service.cli": "chat_service chat_service.config chat_service.interpreter"
     " chat_service.logs chat_service.node chat_service.settings_file chat_service.startup"
     " chat_service.values chat_service.workers click uvloop",
-    "chat_service.workers": "chat_service.config chat_service.logs chat_service.startup",
+    "chat_service.workers": "chat_service.config chat_service.interpreter chat_service.logs"
+    " chat_service.startup",
     "chat_service.cert_cli": "chat_service.certificate chat_service.values click",
     "chat_service.user_cli": "chat_service.console chat_service.values chat_service.logs click",
     "chat_service.state_cli": "chat_service.console chat_service.values chat_service.logs"
