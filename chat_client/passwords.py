@@ -46,6 +46,8 @@ def ask(what: str) -> str:
         raise Failure(
             f"no terminal to ask for a password on: use --password-file or {VARIABLE}"
         ) from None
+    except UnicodeDecodeError:
+        raise Failure("what was typed is not UTF-8") from None
     if not password:
         raise Failure("no password was given")
     return password

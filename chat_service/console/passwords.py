@@ -44,6 +44,8 @@ def ask(what: str, instead: str) -> Secret:
             password = getpass.getpass(f"{what}: ")
     except (getpass.GetPassWarning, EOFError):
         raise NotDone(f"no terminal to ask for a password on: use {instead}") from None
+    except UnicodeDecodeError:
+        raise NotDone("what was typed is not UTF-8") from None
     if not password:
         raise NotDone("no password was given")
     return Secret(password)

@@ -109,6 +109,14 @@ async def test_a_password_in_the_environment_that_is_not_utf8_is_told(
     )
 
 
+async def test_a_password_that_is_typed_in_another_encoding_is_told(terminal: Open) -> None:
+    person = terminal("127.0.0.1:1", "bob", "login")
+    await person.shows("Password of bob: ")
+    person.type("pass\udce9\r")
+    await person.shows("chat-client: what was typed is not UTF-8\n")
+    assert await person.program.status() == 1
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

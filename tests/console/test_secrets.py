@@ -79,7 +79,7 @@ def typed(*answers: str, data: Path) -> tuple[int, str]:
         for answer in answers:
             while not shown.endswith(": "):
                 shown += os.read(master, 1024).decode()
-            os.write(master, f"{answer}\n".encode())
+            os.write(master, f"{answer}\n".encode(errors="surrogateescape"))
             shown += "\n"
         while data_ := read(master):
             shown += data_
@@ -110,6 +110,12 @@ def test_a_slip_changes_nothing(data: Path) -> None:
     assert status == 1
     assert "the two are not the same" in shown
     assert not data.exists()
+
+
+def test_one_that_is_typed_in_another_encoding_is_told(data: Path) -> None:
+    status, shown = typed("pass\udce9", data=data)
+    assert status == 1
+    assert shown.endswith("chat-server: what was typed is not UTF-8\r\n")
 
 
 def test_no_secret_is_in_the_log_of_the_server(server: ServerProcess) -> None:
