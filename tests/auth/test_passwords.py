@@ -2,7 +2,8 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from asyncio import Task
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Literal
 
@@ -48,6 +49,21 @@ class SlowHasher(PasswordHasher):
         assert self.go.wait(60)
 
 
+class SteppedHasher(SlowHasher):
+    """Finishes one hash for each step, whichever thread is quicker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps = threading.Semaphore(0)
+
+    def step(self, count: int = 1) -> None:
+        self._steps.release(count)
+
+    def _wait(self) -> None:
+        self.begun += 1
+        assert self._steps.acquire(timeout=60)
+
+
 @pytest.fixture
 def quick() -> Iterator[Passwords]:
     hashes = Passwords(QUICK)
@@ -60,6 +76,21 @@ def slow() -> Iterator[SlowHasher]:
     hasher = SlowHasher()
     yield hasher
     hasher.go.set()
+
+
+@pytest.fixture
+def stepped() -> Iterator[SteppedHasher]:
+    hasher = SteppedHasher()
+    yield hasher
+    hasher.step(1000)
+
+
+async def finish(hasher: SteppedHasher, done: list[str], tasks: Sequence[Task[None]]) -> None:
+    """Let what the tasks wait for be done, one by one."""
+    for number in range(len(tasks)):
+        hasher.step()
+        await until(lambda: len(done) > number)  # noqa: B023  (awaited at once)
+    await asyncio.gather(*tasks)
 
 
 async def until_begun(hasher: SlowHasher, count: int) -> None:
@@ -210,8 +241,10 @@ async def test_one_network_may_take_a_part_and_the_others_are_served(slow: SlowH
     await hashes.verify(None, PASSWORD, ours[0])
 
 
-async def test_networks_take_turns_whoever_asked_first_and_most_often(slow: SlowHasher) -> None:
-    hashes = Passwords(slow)
+async def test_networks_take_turns_whoever_asked_first_and_most_often(
+    stepped: SteppedHasher,
+) -> None:
+    hashes = Passwords(stepped)
     done: list[str] = []
 
     async def ask(address: str) -> None:
@@ -219,21 +252,20 @@ async def test_networks_take_turns_whoever_asked_first_and_most_often(slow: Slow
         done.append(address)
 
     greedy = [asyncio.create_task(ask("192.0.2.66")) for _ in range(MAX_OF_NETWORK)]
-    await until_begun(slow, CONCURRENT)
+    await until_begun(stepped, CONCURRENT)
     networks = [f"198.51.100.{number}" for number in range(4)]
     others = [asyncio.create_task(ask(network)) for network in networks]
     await asyncio.sleep(0)
-    slow.go.set()
-    await asyncio.gather(*others, *greedy)
+    await finish(stepped, done, [*greedy, *others])
     before = done[: max(map(done.index, networks))]
     # Those that had begun, one turn between each of the others, and what runs beside the last.
     assert before.count("192.0.2.66") <= CONCURRENT + 1 + CONCURRENT
 
 
 async def test_a_crowd_that_registers_leaves_room_and_turns_to_who_signs_in(
-    slow: SlowHasher,
+    stepped: SteppedHasher,
 ) -> None:
-    hashes = Passwords(slow)
+    hashes = Passwords(stepped)
     done: list[str] = []
 
     async def register(address: str) -> None:
@@ -245,15 +277,15 @@ async def test_a_crowd_that_registers_leaves_room_and_turns_to_who_signs_in(
         done.append(HOME)
 
     crowd = [asyncio.create_task(register(f"198.51.100.{it}")) for it in range(MAX_NEW)]
-    await until_begun(slow, CONCURRENT)
+    await until_begun(stepped, CONCURRENT)
     with pytest.raises(Unavailable) as refused:
         await hashes.hash(PASSWORD, HOME)
     assert refused.value.retry_after
     signing_in = asyncio.create_task(sign_in())
     await asyncio.sleep(0)
-    slow.go.set()
-    await asyncio.gather(signing_in, *crowd)
+    await finish(stepped, done, [signing_in, *crowd])
     assert done.index(HOME) <= CONCURRENT + 1 + CONCURRENT
+    stepped.step()
     await hashes.hash(PASSWORD, HOME)
 
 
