@@ -192,12 +192,25 @@ class _Transport(TcpTransport):
         """Write; raises SecureConnWantedError rather than show credentials to everybody."""
         if self._must_encrypt and not self._encrypted:
             raise nats.errors.SecureConnWantedError
-        super().write(payload)  # type: ignore[no-untyped-call]
+        if not self._is_closing:
+            super().write(payload)  # type: ignore[no-untyped-call]
+
+    def writelines(self, payload: list[bytes]) -> None:
+        """Write, or drop what a closed socket cannot take: uvloop would raise RuntimeError.
+
+        Nobody is told twice: whoever waits for it to be sent hears that the connection was lost.
+        """
+        if not self._is_closing:
+            super().writelines(payload)  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Give up what was not sent."""
         if self._io_writer is not None:
             self._io_writer.transport.abort()
+
+    @property
+    def _is_closing(self) -> bool:
+        return self._io_writer is None or self._io_writer.is_closing()
 
 
 class _Complaints:

@@ -110,6 +110,16 @@ class Hole:
         writer.close()
 
 
+async def test_what_waits_for_a_server_that_is_away_holds_up_no_end(start_nats: StartNats) -> None:
+    servers = start_nats()
+    client = await connect(NatsSettings((servers.url,), "test"))
+    servers.servers[0].kill()
+    await until(lambda: client.is_reconnecting)
+    await client.publish("subject", b"never sent")
+    await close(client)
+    assert client.is_closed
+
+
 async def test_a_network_that_swallows_everything_is_left_within_seconds(
     nats_server: NatsServers,
 ) -> None:

@@ -33,9 +33,10 @@ _NAME_IN_USE: Final = 10_058
 """Error codes of JetStream (https://github.com/nats-io/nats-server/blob/main/server/errors.json)."""
 
 
-DOUBT: Final = 10.0
+DOUBT: Final = 30.0
 """Seconds for which a stream has to be other than it was before that is believed: a server that
-has just come to lead a stream may not know all of it yet.
+has just come to lead a stream may not know all of it yet. On a machine that was busy with much else
+that was seen to last for more than ten.
 """
 
 
