@@ -113,10 +113,11 @@ async def test_where_there_are_three_servers_there_are_three_copies(
     js = client.jetstream(timeout=10)
     with capture_logs() as told:
         await LogStream(js, stream).open(None)
-    assert (await js.stream_info(stream)).config.num_replicas == 3
-    assert not [it for it in told if it["log_level"] == "warning"]
+    made = await js.stream_info(stream)
     await js.delete_stream(stream)
     await client.close()
+    assert made.config.num_replicas == 3
+    assert not [it for it in told if it["event"] == "the stream is weaker"]
 
 
 async def test_a_server_that_is_away_is_waited_for(start_nats: StartNats, stream: str) -> None:
