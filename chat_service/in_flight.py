@@ -23,7 +23,7 @@ class InFlight:
     """Appends a session's entries and counts those that are unanswered.
 
     `session` is its id, `now` gives microseconds since 1970, and `stopping` tells whether nothing
-    more is to be appended for good.
+    more is to be appended for good. An entry's time is that of the bytes that asked for it.
     """
 
     def __init__(
@@ -33,7 +33,8 @@ class InFlight:
         """The digest of the client's secret."""
         self._session = session
         self._ledger = ledger
-        self.now = now
+        self._now = now
+        self._at = now()
         self._stopping = stopping
         self._unanswered = 0
         self._closed = False
@@ -44,10 +45,14 @@ class InFlight:
         """Whether all entries have been answered."""
         return not self._unanswered
 
+    def received(self) -> None:
+        """Take note that bytes have come, whose commands are appended next."""
+        self._at = self._now()
+
     def append(self, ref: int, user: str, body: EntryBody) -> None:
         """Append an entry, whether or not there is room for it."""
         self._unanswered += 1
-        self._ledger.append(Entry(self._session, ref, user, self.client, self.now(), body))
+        self._ledger.append(Entry(self._session, ref, user, self.client, self._at, body))
 
     def submit(self, ref: int, user: str, body: EntryBody) -> Awaitable[None] | None:
         """Append at once where there is room for it; if not, return the wait for that."""

@@ -64,7 +64,7 @@ from chat_service.inquiries import INQUIRIES, Inquiry
 from chat_service.logs import get
 from chat_service.nonces import Nonces
 from chat_service.services import Services
-from chat_service.wire.port import Codec, Received
+from chat_service.wire.port import Acked, Codec, Received
 
 _log = get("session")
 
@@ -122,6 +122,7 @@ class Session:
             f"{services.instance}-{secrets.token_hex(8)}", self, codec, outbox
         )
         hub = services.hub
+        self._now = services.now
         self._in_flight = InFlight(self.id, services.log, services.now, lambda: hub.draining)
         self._deadlines = Deadlines()
         self._deadlines.hello(limits.HELLO_TIMEOUT, self._hello_missing)
@@ -143,6 +144,7 @@ class Session:
         """Execute what bytes from the client ask for, in order."""
         if self.ended:
             return
+        self._in_flight.received()
         try:
             received = self._codec.feed(data)
         except Refusal as refusal:
@@ -167,6 +169,7 @@ class Session:
 
     async def end_of_input(self) -> None:
         """Let the client leave cleanly, once everything it asked has been answered."""
+        self._in_flight.received()
         await self._execute(self._codec.end_of_input())
         if self.ended:
             return
@@ -201,17 +204,18 @@ class Session:
     def answered(self, applied: Sequence[Applied]) -> None:
         """Pass on the replies to some of this session's entries."""
         self._in_flight.answered(len(applied))
-        acks: list[Event] = []
-        for entry, reply, *_ in applied:
+        acks: list[Acked] = []
+        for it in applied:
+            entry, reply = it.entry, it.reply
             if isinstance(reply, Ack):
-                acks.append(Event(reply, 0, entry.ref))
+                acks.append((entry.ref, reply))
                 continue
-            self._put_replies(acks)
+            self._put_acks(acks)
             if isinstance(reply, Entered):
                 self._welcome(entry, reply)
             else:
                 self._refuse(entry.ref, reply)
-        self._put_replies(acks)
+        self._put_acks(acks)
 
     def end(self, goodbye: Goodbye, *, drop: bool = False) -> None:
         """Say goodbye behind everything that waits, or in its stead with `drop`."""
@@ -287,14 +291,15 @@ class Session:
             self._in_flight.append(ref, entering.name, entering.body)
             await self._in_flight.all_answered()
         if entering.expires is not None and self._phase is Phase.OPEN:
-            seconds = entering.expires - self._in_flight.now() / 1_000_000
+            seconds = entering.expires - self._now() / 1_000_000
             self._deadlines.expiry(seconds, lambda: self.end(REVOKED))
 
     def _send(self, ref: int, send: Send) -> Awaitable[None] | None:
-        return self._submit(ref, check_send(send, self._nonces.first))
+        body = check_send(send, self._nonces.first)
+        return self._in_flight.submit(ref, self._member.user, body)
 
     def _order(self, ref: int, it: Join | Leave | Moderate) -> Awaitable[None] | None:
-        return self._submit(ref, CHECKS[type(it)](it))
+        return self._in_flight.submit(ref, self._member.user, CHECKS[type(it)](it))
 
     async def _sign_up(self, ref: int, it: SignUp) -> None:
         self._flood.register(self._entrance.address)
@@ -313,10 +318,6 @@ class Session:
     async def _quit(self, _ref: int, _quit: Quit) -> None:
         await self._in_flight.all_answered()
         self.end(Goodbye(GoodbyeReason.LEFT, "bye"))
-
-    def _submit(self, ref: int, body: EntryBody) -> Awaitable[None] | None:
-        """Append at once where there is room for it; if not, return the wait for that."""
-        return self._in_flight.submit(ref, self._member.user, body)
 
     def _append(self, ref: int, body: EntryBody) -> None:
         self._in_flight.append(ref, self._member.user, body)
@@ -348,11 +349,11 @@ class Session:
         if not self.outbox.put(self._codec.encode(event)):
             self.end(SLOW, drop=True)
 
-    def _put_replies(self, replies: list[Event]) -> None:
-        """Queue replies as one blob and empty the list."""
-        if replies and not self.outbox.put(*self._codec.encode_replies(replies)):
+    def _put_acks(self, acks: list[Acked]) -> None:
+        """Queue Acks as one blob and empty the list."""
+        if acks and not self.outbox.put(*self._codec.encode_acks(acks)):
             self.end(SLOW, drop=True)
-        replies.clear()
+        acks.clear()
 
     def _refuse(self, ref: int, refusal: Refusal) -> None:
         """Answer with an Error; before the session is open, that ends it."""

@@ -96,8 +96,8 @@ ALLOWED: Final = {
     " chat_service.wire nats",
     "chat_service.signals": "chat_service.wire.signal chat_service.logs"
     " chat_service.nats_connection nats",
-    "chat_service.wire": "chat.cluster.v1 chat.v1 google",
-    "chat_service.core": "confusable_homoglyphs precis_i18n",
+    "chat_service.wire": "chat.cluster.v1 chat.v1 google msgspec",
+    "chat_service.core": "confusable_homoglyphs msgspec precis_i18n",
     "chat_client": "chat.v1 click google grpc grpc_status keyring platformdirs precis_i18n"
     " prompt_toolkit structlog",
 }

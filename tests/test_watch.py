@@ -136,7 +136,7 @@ async def test_a_seat_that_was_lost_before_its_node_died_is_free_at_once(
 ) -> None:
     await cluster.start()
     cluster.arrive("c-1", "cyd")
-    lost = enter("c-1", "cyd", b"c-1")._replace(body=Exit(hold=True))
+    lost = enter("c-1", "cyd", b"c-1").replace(body=Exit(hold=True))
     cluster.happens(Applied(lost, Ack()))
     await cluster.passes(DEAD_AFTER + 1, "a", "b")
     assert cluster.nodes["a"].released == [f"c-1 {Exit()}"]

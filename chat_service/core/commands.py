@@ -5,9 +5,8 @@ command on its way through the log: who asks and when, with every address in nor
 carry time and identity with them, since applying one may depend on nothing else.
 """
 
-from typing import NamedTuple
-
 from chat_service.core.moderation import ModerationAction
+from chat_service.core.value import Value
 
 
 class Secret(str):
@@ -19,14 +18,14 @@ class Secret(str):
         return "Secret(…)"
 
 
-class Cursor(NamedTuple):
+class Cursor(Value):
     """All that a client needs to resume."""
 
     epoch: str
     seq: int
 
 
-class Hello(NamedTuple):
+class Hello(Value):
     """Opens the session; the password or the token proves the name."""
 
     user: str
@@ -37,7 +36,7 @@ class Hello(NamedTuple):
     token: Secret | None = None
 
 
-class Send(NamedTuple):
+class Send(Value):
     """Says something to a room or user. Also an entry's body.
 
     `since`: the first of the run of nonces that this session has received up to this one. What of
@@ -51,26 +50,26 @@ class Send(NamedTuple):
     since: int = 0
 
 
-class Join(NamedTuple):
+class Join(Value):
     """Becomes a member of a room. Also an entry's body."""
 
     room: str
 
 
-class Leave(NamedTuple):
+class Leave(Value):
     """Ceases to be a member of a room. Also an entry's body."""
 
     room: str
 
 
-class Who(NamedTuple):
+class Who(Value):
     """Asks who is there: in a room, or online at all."""
 
     to: str = ""
     after: str = ""
 
 
-class History(NamedTuple):
+class History(Value):
     """Asks for past messages of a room or a conversation."""
 
     to: str
@@ -78,11 +77,11 @@ class History(NamedTuple):
     limit: int = 0
 
 
-class Ping(NamedTuple):
+class Ping(Value):
     """Asks for a sign of life."""
 
 
-class Moderate(NamedTuple):
+class Moderate(Value):
     """Uses a right over a room. Also an entry's body.
 
     `user` is empty where it concerns the room alone; `duration` is in seconds, None for good.
@@ -98,17 +97,17 @@ class Moderate(NamedTuple):
 # What follows only the line protocol can say. Elsewhere one half-closes, or calls Accounts.
 
 
-class Quit(NamedTuple):
+class Quit(Value):
     """Leaves at once."""
 
 
-class SignUp(NamedTuple):
+class SignUp(Value):
     """Makes the guest's name an account."""
 
     password: Secret
 
 
-class ChangePassword(NamedTuple):
+class ChangePassword(Value):
     """Sets another password."""
 
     old: Secret
@@ -120,7 +119,7 @@ CommandBody = (
 )
 
 
-class Command(NamedTuple):
+class Command(Value):
     """What a client asked: the kind, and the `ref` that its reply will carry."""
 
     ref: int
@@ -131,19 +130,19 @@ class Command(NamedTuple):
 # applied, since what it leans on may have gone meanwhile.
 
 
-class ByPassword(NamedTuple):
+class ByPassword(Value):
     """The account's password was right; `generation` counts how often it had been changed."""
 
     generation: int
 
 
-class ByToken(NamedTuple):
+class ByToken(Value):
     """A session token was given, of which this is the digest. Nobody has looked at it yet."""
 
     digest: bytes
 
 
-class Vouched(NamedTuple):
+class Vouched(Value):
     """Somebody whom the operator trusts says so: a signer of tokens, a certificate authority."""
 
 
@@ -151,7 +150,7 @@ Proof = ByPassword | ByToken | Vouched | None
 """None proves nothing: a guest, or in an entry without a user the operator's console."""
 
 
-class Token(NamedTuple):
+class Token(Value):
     """A session token to be: its digest, when it ends (µs since 1970) and what it is called."""
 
     digest: bytes
@@ -159,7 +158,7 @@ class Token(NamedTuple):
     label: str = ""
 
 
-class Enter(NamedTuple):
+class Enter(Value):
     """A session claims its name.
 
     `transient`: its client has no id of its own, so a guest's identity ends with the session.
@@ -176,13 +175,13 @@ class Enter(NamedTuple):
     address: str = ""
 
 
-class Exit(NamedTuple):
+class Exit(Value):
     """A session is over. `hold`: its name is not free yet, as its client may come back."""
 
     hold: bool = False
 
 
-class Register(NamedTuple):
+class Register(Value):
     """A name becomes an account's, with this hash of its password and a first token.
 
     `proof` is that of a guest who has the name. `by` is the admin who makes the account for
@@ -198,7 +197,7 @@ class Register(NamedTuple):
     address: str = ""
 
 
-class Grant(NamedTuple):
+class Grant(Value):
     """An account that has proven itself, from an address, gets a session token."""
 
     token: Token
@@ -206,14 +205,14 @@ class Grant(NamedTuple):
     address: str = ""
 
 
-class Revoke(NamedTuple):
+class Revoke(Value):
     """The account takes back the token with this id."""
 
     id: str
     proof: Proof
 
 
-class SetPassword(NamedTuple):
+class SetPassword(Value):
     """The account has another password; `keep` is the digest of the one token that stays good."""
 
     hash: str
@@ -224,7 +223,7 @@ class SetPassword(NamedTuple):
 # What admins do: the entry's user is the admin, or nobody for the operator's console.
 
 
-class UpdateAccount(NamedTuple):
+class UpdateAccount(Value):
     """An account gets another password or other rights; None leaves them."""
 
     user: str
@@ -233,14 +232,14 @@ class UpdateAccount(NamedTuple):
     admin: bool | None = None
 
 
-class DeleteAccount(NamedTuple):
+class DeleteAccount(Value):
     """An account is no more."""
 
     user: str
     proof: Proof
 
 
-class EndSessions(NamedTuple):
+class EndSessions(Value):
     """The sessions of a user end, or the one of them that is named."""
 
     user: str
@@ -249,7 +248,7 @@ class EndSessions(NamedTuple):
     reason: str = ""
 
 
-class BanSubject(NamedTuple):
+class BanSubject(Value):
     """A name (`bob`) or network (`192.0.2.0/24`) is not let in; `duration` in seconds."""
 
     subject: str
@@ -258,21 +257,21 @@ class BanSubject(NamedTuple):
     duration: float | None = None
 
 
-class UnbanSubject(NamedTuple):
+class UnbanSubject(Value):
     """A name or network is let in again."""
 
     subject: str
     proof: Proof
 
 
-class Announce(NamedTuple):
+class Announce(Value):
     """Something is said to everyone."""
 
     text: str
     proof: Proof
 
 
-class Trim(NamedTuple):
+class Trim(Value):
     """Retention takes events up to a seq: of a topic, by its name in the state, or of all ("")."""
 
     topic: str
@@ -284,7 +283,7 @@ AdminBody = UpdateAccount | DeleteAccount | EndSessions | BanSubject | UnbanSubj
 EntryBody = Enter | Exit | Send | Join | Leave | Moderate | AccountBody | AdminBody | Trim
 
 
-class Entry(NamedTuple):
+class Entry(Value):
     """One accepted command, as the log orders it.
 
     `client` is a digest of the client's secret id, `at` the time in microseconds since 1970.

@@ -1,11 +1,11 @@
 """What a client is told. Times are microseconds since 1970, durations seconds."""
 
 from enum import IntEnum
-from typing import NamedTuple
 
 from chat_service.core.commands import Cursor
 from chat_service.core.errors import ErrorCode
 from chat_service.core.moderation import ModerationAction, Role
+from chat_service.core.value import Value
 
 
 class GoodbyeReason(IntEnum):
@@ -31,7 +31,7 @@ class GapReason(IntEnum):
     TRIMMED = 2
 
 
-class Message(NamedTuple):
+class Message(Value):
     """Somebody said something; `number` is its place in its room or conversation."""
 
     to: str
@@ -42,21 +42,21 @@ class Message(NamedTuple):
     reply_to: int = 0
 
 
-class Joined(NamedTuple):
+class Joined(Value):
     """A user became a member of a room."""
 
     room: str
     user: str
 
 
-class Left(NamedTuple):
+class Left(Value):
     """A user ceased to be a member of a room."""
 
     room: str
     user: str
 
 
-class Moderated(NamedTuple):
+class Moderated(Value):
     """Somebody used a right over a room; `until` is 0 where it does not end by itself."""
 
     room: str
@@ -67,7 +67,7 @@ class Moderated(NamedTuple):
     until: int = 0
 
 
-class Announcement(NamedTuple):
+class Announcement(Value):
     """An operator said something to everyone; `by` is empty for the console."""
 
     text: str
@@ -75,7 +75,7 @@ class Announcement(NamedTuple):
     sent_at: int
 
 
-class Ack(NamedTuple):
+class Ack(Value):
     """A Send, Join, Leave or Moderate has happened and is on disk."""
 
     seq: int = 0
@@ -85,7 +85,7 @@ class Ack(NamedTuple):
     sent_at: int = 0
 
 
-class Error(NamedTuple):
+class Error(Value):
     """A command could not be done."""
 
     code: ErrorCode
@@ -93,7 +93,7 @@ class Error(NamedTuple):
     retry_after: float | None = None
 
 
-class Welcome(NamedTuple):
+class Welcome(Value):
     """The session is open."""
 
     user: str
@@ -107,14 +107,14 @@ class Welcome(NamedTuple):
     token: str = ""
 
 
-class Presence(NamedTuple):
+class Presence(Value):
     """A user came or went."""
 
     user: str
     online: bool
 
 
-class Member(NamedTuple):
+class Member(Value):
     """One line of a roster."""
 
     user: str
@@ -122,7 +122,7 @@ class Member(NamedTuple):
     role: Role | None = None
 
 
-class Roster(NamedTuple):
+class Roster(Value):
     """Who is there, in code-point order."""
 
     to: str
@@ -130,7 +130,7 @@ class Roster(NamedTuple):
     more: bool = False
 
 
-class HistoryPage(NamedTuple):
+class HistoryPage(Value):
     """Past messages, oldest first: each the encoded frame that it was first sent as."""
 
     to: str
@@ -138,7 +138,7 @@ class HistoryPage(NamedTuple):
     more: bool = False
 
 
-class Gap(NamedTuple):
+class Gap(Value):
     """Durable events between two seqs, both excluded, cannot be shown any more."""
 
     to: str
@@ -147,7 +147,7 @@ class Gap(NamedTuple):
     reason: GapReason
 
 
-class Goodbye(NamedTuple):
+class Goodbye(Value):
     """The last event of a stream."""
 
     reason: GoodbyeReason
@@ -156,7 +156,7 @@ class Goodbye(NamedTuple):
     retry_after: float | None = None
 
 
-class Pong(NamedTuple):
+class Pong(Value):
     """A sign of life."""
 
 
@@ -166,7 +166,7 @@ EventBody = (
 )
 
 
-class Event(NamedTuple):
+class Event(Value):
     """One thing told: `ref` names the command it replies to, `seq` is 0 for the ephemeral."""
 
     body: EventBody

@@ -1,16 +1,15 @@
 """What applying an entry has made true, for those who tell the clients."""
 
-from typing import NamedTuple
-
 from chat_service.core.commands import Entry
 from chat_service.core.errors import Refusal
 from chat_service.core.events import Ack, DurableBody, Goodbye
+from chat_service.core.value import Value
 
 Topic = str | tuple[int, int]
 """Whom a durable event concerns: a room's members, or the two identities of a conversation."""
 
 
-class Durable(NamedTuple):
+class Durable(Value):
     """A committed event: `frame` is its encoding as a one-event frame of the contract."""
 
     seq: int
@@ -21,7 +20,7 @@ class Durable(NamedTuple):
     frame: bytes
 
 
-class Entered(NamedTuple):
+class Entered(Value):
     """A name is a session's. What the session sees begins behind `seq`."""
 
     identity: int
@@ -36,7 +35,7 @@ class Entered(NamedTuple):
     """Whether the name is an account's, not a guest's."""
 
 
-class Seat(NamedTuple):
+class Seat(Value):
     """A session that has a name; `lost`: it is gone, and its client is expected back."""
 
     session: str
@@ -47,14 +46,14 @@ class Seat(NamedTuple):
     lost: bool
 
 
-class Ending(NamedTuple):
+class Ending(Value):
     """A session has lost its right to be here."""
 
     session: str
     goodbye: Goodbye
 
 
-class Applied(NamedTuple):
+class Applied(Value):
     """An entry with its one reply, and what follows from it.
 
     That is events, in order of seq, and behind them sessions that end.

@@ -1,12 +1,12 @@
 """What a log holds: entries, as many in one record as had gathered when it was appended."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from chat_service.core.commands import Entry
+from chat_service.core.value import Value
 
 
-class Record(NamedTuple):
+class Record(Value):
     """Entries that were ordered together, at a place in the log.
 
     Records of one `publisher`, which is one run of one node, are numbered 1, 2, 3 … by `number`. A

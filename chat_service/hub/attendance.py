@@ -92,14 +92,14 @@ class Attendance:
                 self.joined(event.identity, event.body.room)
             elif isinstance(event.body, Left):
                 self.left(event.identity, event.body.room)
-        for session, _goodbye in applied.endings:  # before who has ended them takes the seat
-            self.ended(session)
+        for ending in applied.endings:  # before who has ended them takes the seat
+            self.ended(ending.session)
         if isinstance(applied.reply, Entered):
             self.entered(entry, applied.reply)
 
     def entered(self, entry: Entry, entered: Entered) -> None:
         """Note that a session has its name; an older one of its client, or of who had it, ends."""
-        session, _ref, user, client, *_ = entry
+        session, user, client = entry.session, entry.user, entry.client
         it = self._users.get(user)
         if it is not None:
             passed = it.identity != entered.identity

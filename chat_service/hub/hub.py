@@ -126,13 +126,16 @@ class Hub:
         answers: dict[Subscriber, list[Applied]] = {}
         answered: set[Subscriber] = set()
         for applied in batch:
-            moves = not isinstance(
-                applied.entry.body, Send
-            )  # most of all is said, and moves nobody
+            entry = applied.entry
+            moves = not isinstance(entry.body, Send)  # most of all is said, and moves nobody
             if moves:
                 self.attendance.follow(applied)
-            author = self._author(applied.entry)
-            self._gather(fan_out, applied, author)
+            author = self._author(entry)
+            for event in applied.events:
+                fan_out.add(event, author)
+                if not isinstance(event.body, Message):
+                    self._follow(fan_out, event)
+                self.seq = event.seq
             if author is not None:
                 answers.setdefault(author, []).append(applied)
             elif self._asked:
@@ -225,14 +228,6 @@ class Hub:
         """Return the session that waits for what comes of an entry, if it is one of ours."""
         return None if isinstance(entry.body, Exit) else self.registry.get(entry.session)
 
-    def _gather(self, fan_out: FanOut, applied: Applied, author: Subscriber | None) -> None:
-        """Take the events of an entry to those who are to see them."""
-        for event in applied.events:
-            self.seq = event.seq
-            fan_out.add(event, author)
-            if not isinstance(event.body, Message):
-                self._follow(fan_out, event)
-
     def _let_in(self, fan_out: FanOut, applied: Applied, author: Subscriber | None) -> None:
         """Let a session see only what follows; if it has gone meanwhile, let go of its name."""
         entry, entered = applied.entry, applied.reply
@@ -247,8 +242,8 @@ class Hub:
         """End the sessions here that an entry ends; the state has let go of their names already."""
         if isinstance(applied.reply, Entered):
             self._supersede(applied.entry, applied.reply)
-        for session, goodbye in applied.endings:
-            self._dismiss(session, goodbye)
+        for ending in applied.endings:
+            self._dismiss(ending.session, ending.goodbye)
         if isinstance(applied.entry.body, Exit):
             # Who leaves is forgotten before that is appended: others have taken us for dead.
             self._dismiss(applied.entry.session, CUT_OFF)
@@ -292,7 +287,7 @@ class Hub:
     def _exit_later(self, delay: float, entry: Entry) -> None:
         def append() -> None:
             self._exits.discard(timer)
-            self._append(entry._replace(at=self._now()))
+            self._append(entry.replace(at=self._now()))
 
         timer = asyncio.get_running_loop().call_later(delay, append)
         self._exits.add(timer)

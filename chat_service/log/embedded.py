@@ -45,7 +45,7 @@ class EmbeddedLog:
         """Order an entry behind all that came before."""
         self._pending.append(entry)
         self._pending_bytes += _size(entry)
-        if self.has_gathered(self._awaited):
+        if len(self._pending) >= self._awaited or self._pending_bytes > MAX_BATCH_BYTES:
             self._arrived.set()
 
     async def room(self) -> None:
@@ -60,12 +60,23 @@ class EmbeddedLog:
     async def gathered(self, count: int) -> None:
         """Wait until so many entries are ready to be taken, or a full batch is."""
         if not self.has_gathered(count):
-            self._awaited = count
+            self._awaited = min(count, MAX_BATCH)
             self._arrived.clear()
             await self._arrived.wait()
 
     def take(self) -> Sequence[Record]:
         """Return what has gathered, as one batch up to the largest size."""
+        if len(self._pending) <= MAX_BATCH and self._pending_bytes <= MAX_BATCH_BYTES:
+            batch = list(self._pending)
+            self._pending.clear()
+            self._pending_bytes = 0
+        else:
+            batch = self._take_some()
+        self._taken += len(batch)
+        self._moved.set()
+        return (unplaced(batch),) if batch else ()
+
+    def _take_some(self) -> list[Entry]:
         batch: list[Entry] = []
         room = MAX_BATCH_BYTES
         while self._pending and len(batch) < MAX_BATCH:
@@ -75,9 +86,7 @@ class EmbeddedLog:
             room -= size
             batch.append(self._pending.popleft())
         self._pending_bytes -= MAX_BATCH_BYTES - room
-        self._taken += len(batch)
-        self._moved.set()
-        return (unplaced(batch),) if batch else ()
+        return batch
 
     def done(self, count: int) -> None:
         """Say that so many of the entries taken are done with."""

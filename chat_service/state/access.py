@@ -138,14 +138,14 @@ def invite(db: apsw.Connection, facts: StateFacts, _entry: Entry, change: Invite
 
 def impose(db: apsw.Connection, facts: StateFacts, entry: Entry, change: Impose) -> None:
     """Put a sanction in force; those of its scope that have ended go on this occasion."""
-    topic = _topic(facts, change.room)
+    topic, it = _topic(facts, change.room), change.sanction
     db.execute(
         "DELETE FROM sanctions WHERE topic = ? AND until > 0 AND until <= ?", (topic, entry.at)
     )
     db.execute(
         "INSERT OR REPLACE INTO sanctions (topic, kind, subject, until, reason, author)"
         " VALUES (?, ?, ?, ?, ?, ?)",
-        (topic, change.kind, change.subject, *change.sanction),
+        (topic, change.kind, change.subject, it.until, it.reason, it.by),
     )
     facts.forget_room(change.room)
 

@@ -40,7 +40,6 @@ from chat_service.core.rules.changes import (
     Withdraw,
 )
 from chat_service.core.rules.facts import Sent
-from chat_service.core.rules.talking import refused_before
 from chat_service.state import access, trimming
 from chat_service.state.facts import StateFacts, TopicRow, sent_row, topic_name
 from chat_service.state.progress import Progress
@@ -129,16 +128,13 @@ class StateMachine:
         events: list[Durable] = []
         reply: Ack | Entered | None = None
         for change in decision:
-            reply = self._make(entry, change, events) or reply
+            kind = type(change)
+            if (make := self._CHANGES.get(kind)) is not None:
+                reply = make(self, entry, change, events) or reply
+            else:
+                access.CHANGES[kind](self._db, self._facts, entry, change)
         endings, self._endings = self._endings, ()
         return Applied(entry, reply or Ack(), tuple(events), endings)
-
-    def _make(self, entry: Entry, change: Change, events: list[Durable]) -> Any:
-        kind = type(change)
-        make = self._CHANGES.get(kind)
-        if make is not None:
-            return make(self, entry, change, events)
-        return access.CHANGES[kind](self._db, self._facts, entry, change)
 
     def _claim(self, entry: Entry, change: Claim, _events: list[Durable]) -> Entered:
         identity, away_since = self._claimant(entry, change)
@@ -272,8 +268,7 @@ class StateMachine:
         seq = self._record(entry, topic, change.identity, message, events)
         if nonce:
             key = (change.identity, entry.client)
-            refused = refused_before(send, self._facts.last_sent(*key))
-            self._facts.sent[key] = Sent(nonce, seq, topic.number, at, refused)
+            self._facts.sent[key] = Sent(nonce, seq, topic.number, at, change.refused)
             self._dirty_sent.add(key)
         return Ack(seq, topic.number, nonce, sent_at=at)
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import apsw
 
 from chat_service.core.errors import Refusal
+from chat_service.core.events import Ack
 from chat_service.core.outcome import Applied
 from chat_service.core.record import Record
 from chat_service.core.rules.changes import Decision
@@ -58,7 +59,8 @@ class Progress:
         """Put what an entry did into the digest of its record."""
         for event in applied.events:
             self._hash.update(event.frame)
-        if len(decision) > len(applied.events):  # some of it is in no event
+        if isinstance(decision, Ack) or len(decision) > len(applied.events):
+            # Some of it is in no event.
             self._hash.update(repr((decision, applied.reply)).encode())
 
     def note_refusal(self, refusal: Refusal) -> None:

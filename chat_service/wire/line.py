@@ -22,7 +22,6 @@ from chat_service.core.commands import (
 )
 from chat_service.core.errors import ErrorCode, Refusal, Unauthenticated
 from chat_service.core.events import (
-    Ack,
     Error,
     Event,
     EventBody,
@@ -35,7 +34,7 @@ from chat_service.core.events import (
 from chat_service.core.limits import PASSWORDS_TYPED
 from chat_service.core.outcome import Durable
 from chat_service.wire.dialogue import Dialogue, Interview, log_in
-from chat_service.wire.port import Received
+from chat_service.wire.port import Acked, Received
 from chat_service.wire.protobuf import decode_frame
 from chat_service.wire.telnet import Line, LineReader
 from chat_service.wire.terminal import render
@@ -200,14 +199,14 @@ class LineCodec:
         told = self._told(event)
         return revealing + told + self._take_notice()
 
-    def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
+    def encode_acks(self, acks: Sequence[Acked]) -> tuple[bytes, int]:
         """Render Acks, most of which are not shown."""
-        self._own += [it.body.seq for it in replies if isinstance(it.body, Ack)]
+        self._own += [ack.seq for _, ack in acks]
         if len(self._own) > 2 * _OWN_KEPT:
             del self._own[:-_OWN_KEPT]
         if not (self._answers or self._notice or self._interview.hides):
             return b"", 0
-        shown = [line for reply in replies if (line := self.encode(reply))]
+        shown = [line for ref, ack in acks if (line := self.encode(Event(ack, ref=ref)))]
         return b"".join(shown), len(shown)
 
     def moved(self, body: Joined | Left) -> None:

@@ -5,11 +5,14 @@ from typing import Protocol
 
 from chat_service.core.commands import Command
 from chat_service.core.errors import Refusal
-from chat_service.core.events import Event, Joined, Left
+from chat_service.core.events import Ack, Event, Joined, Left
 from chat_service.core.outcome import Durable
 
 Received = Command | tuple[int, Refusal]
 """A command, or the ref and the reason of one that cannot be understood."""
+
+Acked = tuple[int, Ack]
+"""The ref of a command, and its Ack."""
 
 
 class Codec(Protocol):
@@ -40,7 +43,7 @@ class Codec(Protocol):
     def encode(self, event: Event) -> bytes:
         """Encode an event that is this connection's alone."""
 
-    def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
+    def encode_acks(self, acks: Sequence[Acked]) -> tuple[bytes, int]:
         """Encode Acks in their order; returns one blob, and how many of them it shows."""
 
     def moved(self, body: Joined | Left) -> None:

@@ -34,10 +34,11 @@ class NewerRecord(BadRecord):
 
 def encode_entry(entry: Entry) -> bytes:
     """Encode an entry as part of a record."""
-    session, ref, user, client, at, body = entry
-    message = pb.Entry(session=session, ref=ref, user=user, client=client, at=at)
-    kind, fill = _ENCODERS[type(body)]
-    fill(getattr(message, kind), body)
+    message = pb.Entry(
+        session=entry.session, ref=entry.ref, user=entry.user, client=entry.client, at=entry.at
+    )
+    kind, fill = _ENCODERS[type(entry.body)]
+    fill(getattr(message, kind), entry.body)
     encoded = message.SerializeToString()
     return b"".join((_ENTRIES_TAG, _varint(len(encoded)), encoded))
 
@@ -126,11 +127,17 @@ def _fill_proof(message: pb.Proof, proof: Proof) -> None:
 def _fill_token(message: pb.Token, token: commands.Token | None) -> None:
     if token is not None:
         message.SetInParent()
-        message.digest, message.expires, message.label = token
+        message.digest = token.digest
+        message.expires = token.expires
+        message.label = token.label
 
 
 def _fill_send(message: pb.Send, body: commands.Send) -> None:
-    message.to, message.text, message.nonce, message.reply_to, message.since = body
+    message.to = body.to
+    message.text = body.text
+    message.nonce = body.nonce
+    message.reply_to = body.reply_to
+    message.since = body.since
 
 
 _PARTS: Final[dict[str, Callable[[Any, Any], None]]] = {

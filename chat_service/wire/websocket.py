@@ -11,7 +11,7 @@ from typing import Final
 
 from chat_service.core.events import Event, Joined, Left
 from chat_service.core.outcome import Durable
-from chat_service.wire.port import Codec, Received
+from chat_service.wire.port import Acked, Codec, Received
 
 _LAST: Final = 0x80
 """The bit of a frame that is a whole message."""
@@ -52,9 +52,9 @@ class FramedCodec:
         """Encode and frame an event."""
         return frame(self.opcode, self._codec.encode(event))
 
-    def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
+    def encode_acks(self, acks: Sequence[Acked]) -> tuple[bytes, int]:
         """Encode Acks, in one frame."""
-        blob, shown = self._codec.encode_replies(replies)
+        blob, shown = self._codec.encode_acks(acks)
         return frame(self.opcode, blob), shown
 
     def moved(self, body: Joined | Left) -> None:

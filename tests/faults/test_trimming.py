@@ -35,7 +35,7 @@ def some_life(random: Random, count: int) -> list[Entry]:
             Exit(hold=random.random() < 0.5),
         ]
         body = random.choices(bodies, [80, 8, 4, 4, 3, 3])[0]
-        entries.append(by(random.choice(users), body)._replace(at=PAST + at))
+        entries.append(by(random.choice(users), body).replace(at=PAST + at))
     return entries
 
 

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 
 from chat_service.core.commands import Command, Enter, Entry
 from chat_service.core.errors import Refusal
-from chat_service.core.events import Event, Goodbye, Joined, Left, Presence
+from chat_service.core.events import Ack, Event, Goodbye, Joined, Left, Presence
 from chat_service.core.outcome import Applied, Durable, Entered
 from chat_service.hub.hub import Hub
 from chat_service.hub.outbox import Outbox
@@ -37,8 +37,8 @@ class Codec:
             return b"?"
         return (b"+" if event.body.online else b"-") + event.body.user.encode()
 
-    def encode_replies(self, replies: Sequence[Event]) -> tuple[bytes, int]:
-        return b"".join(self.encode(reply) for reply in replies), len(replies)
+    def encode_acks(self, acks: Sequence[tuple[int, Ack]]) -> tuple[bytes, int]:
+        return b"".join(self.encode(Event(ack, ref=ref)) for ref, ack in acks), len(acks)
 
     def moved(self, body: Joined | Left) -> None:
         self.moves.append(body)
@@ -73,10 +73,10 @@ class Member:
             hub.open(self.subscriber)
 
     def answered(self, applied: Sequence[Applied]) -> None:
-        for entry, reply, *_ in applied:
-            self.replies.append(reply)
-            if isinstance(reply, Entered) and self._hub is not None:
-                self._hub.register(self.subscriber, reply, entry)
+        for it in applied:
+            self.replies.append(it.reply)
+            if isinstance(it.reply, Entered) and self._hub is not None:
+                self._hub.register(self.subscriber, it.reply, it.entry)
                 self.subscriber.live = self.live
 
     def end(self, goodbye: Goodbye, *, drop: bool = False) -> None:

@@ -1,7 +1,8 @@
 """Attendance: the seats of the state, followed from the log, and the nodes that are away."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from operator import attrgetter
 
 import pytest
 from hypothesis import given, settings
@@ -171,10 +172,12 @@ def followed(batches: Sequence[Sequence[Entry]], state: State) -> tuple[Hub, lis
 
 
 def seats(hub: Hub) -> list[Seat]:
+    return in_order(seat for node in NODES for seat in hub.attendance.seats_of(node))
+
+
+def in_order(seats: Iterable[Seat]) -> list[Seat]:
     return sorted(
-        seat._replace(rooms=tuple(sorted(seat.rooms)))
-        for node in NODES
-        for seat in hub.attendance.seats_of(node)
+        (seat.replace(rooms=tuple(sorted(seat.rooms))) for seat in seats), key=attrgetter("session")
     )
 
 
@@ -184,9 +187,7 @@ async def test_who_is_where_is_what_the_state_says(batches: list[list[Entry]]) -
     with closing(State()) as state:
         hub, _ = followed(batches, state)
         stored = directory.seats(state.db)
-        assert seats(hub) == sorted(
-            seat._replace(rooms=tuple(sorted(seat.rooms))) for seat in stored
-        )
+        assert seats(hub) == in_order(stored)
         online = {seat.user for seat in stored if not seat.lost}
         assert hub.attendance.online == online
         rooms = {seat.user: seat.rooms for seat in stored if seat.user in online}

@@ -214,7 +214,7 @@ async def test_a_refused_batch_is_answered_to_each_who_asked(hub: Seated) -> Non
     ann.replies.clear()
     refusal = Unavailable("full", retry_after=1.0)
     entry = Entry(ann.subscriber.id, 3, "ann", b"c", 1, Send(LOBBY, "hi"))
-    hub.refuse([entry, entry, entry._replace(session="gone")], refusal)
+    hub.refuse([entry, entry, entry.replace(session="gone")], refusal)
     assert ann.replies == [refusal, refusal]
 
 
@@ -256,7 +256,7 @@ async def test_who_comes_and_goes_on_another_node_is_told_here(hub: Seated) -> N
     hub.fan_out([enters("bob")])
     assert presence(ann) == b"+bob"
     assert hub.attendance.online == {"ann", "bob"}
-    hub.fan_out([Applied(there("bob")._replace(body=Exit()), Ack())])
+    hub.fan_out([Applied(there("bob").replace(body=Exit()), Ack())])
     assert presence(ann) == b"-bob"
     assert hub.appended == []  # the name is the other node's to let go of
 
@@ -298,7 +298,7 @@ async def test_who_is_on_two_nodes_is_online_until_both_are_left(hub: Seated) ->
     hub.leave(ann.subscriber, hold=False)
     hub.comes_true()
     assert presence(bob) == b"+ann"
-    hub.fan_out([Applied(there("ann")._replace(body=Exit()), Ack())])
+    hub.fan_out([Applied(there("ann").replace(body=Exit()), Ack())])
     assert presence(bob) == b"-ann"
 
 
@@ -325,7 +325,7 @@ async def test_a_session_that_has_lost_its_right_is_sent_away_and_asks_nothing_o
 async def test_who_is_sent_away_gets_the_answers_it_is_owed_first(hub: Seated) -> None:
     ann = hub.seat("ann")
     own = Entry(ann.subscriber.id, 3, "ann", b"c", 1, Send(LOBBY, "hi"))
-    after = own._replace(ref=4)
+    after = own.replace(ref=4)
     hub.fan_out([Applied(own, Ack(1)), ending(ann), Applied(after, Ack(2))])
     assert ann.replies[1:] == [Ack(1)]
 

@@ -129,7 +129,7 @@ OPENING: Final = [
 
 def timed(entries: list[Entry]) -> list[Entry]:
     """Let one entry come a microsecond after another."""
-    return [entry._replace(at=at) for at, entry in enumerate(entries, 1)]
+    return [entry.replace(at=at) for at, entry in enumerate(entries, 1)]
 
 
 logs: st.SearchStrategy[list[Entry]] = st.builds(

@@ -95,7 +95,7 @@ def test_another_state_gives_other_digests_once_it_makes_a_difference(
 
 
 def test_a_difference_stays_in_every_later_digest(state: State, twin: State) -> None:
-    state.machine.apply_records((STORY[0], STORY[1]._replace(entries=[say("ann", "hello")])))
+    state.machine.apply_records((STORY[0], STORY[1].replace(entries=[say("ann", "hello")])))
     twin.machine.apply_records(STORY[:2])
     same = [Record(position, "p", position, [say("ann", "x")]) for position in range(3, 9)]
     for it in (state, twin):
@@ -104,7 +104,7 @@ def test_a_difference_stays_in_every_later_digest(state: State, twin: State) -> 
 
 
 def test_a_record_that_was_stored_twice_is_applied_once(state: State) -> None:
-    again = STORY[1]._replace(position=3)
+    again = STORY[1].replace(position=3)
     applied = state.machine.apply_records((*STORY[:2], again))
     assert [type(it.entry.body).__name__ for it in applied] == [
         "Enter",
@@ -118,7 +118,7 @@ def test_a_record_that_was_stored_twice_is_applied_once(state: State) -> None:
 
 def test_so_is_one_that_comes_late_and_after_a_restart(state: State) -> None:
     state.machine.apply_records(STORY)
-    late = STORY[1]._replace(position=5)
+    late = STORY[1].replace(position=5)
     content = state.dump()
     assert StateMachine(state.db).apply_records((late,)) == []
     assert {**state.dump(), "meta": []} == {**content, "meta": []}

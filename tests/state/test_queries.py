@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from chat_service.core.commands import Entry
 from chat_service.core.errors import NoSuchUser, NotAMember
+from chat_service.core.events import HistoryPage
 from chat_service.core.moderation import ModerationAction, Role
 from chat_service.core.outcome import Entered
 from chat_service.state import queries
@@ -210,7 +211,7 @@ def test_a_page_that_ends_just_at_the_first_message_has_no_more(talk: State) -> 
 
 def test_there_is_nothing_before_the_first_message(talk: State) -> None:
     page = queries.history(talk.db, talk.identity("ann"), "#dev", 3, 10)
-    assert page == ("#dev", (), False)
+    assert page == HistoryPage("#dev", ())
 
 
 @pytest.mark.parametrize("before_seq", [2**62, 2**63, 2**64 - 1])

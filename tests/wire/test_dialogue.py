@@ -105,9 +105,10 @@ def test_an_empty_line_goes_back_to_the_name() -> None:
 
 def test_a_password_that_cannot_be_read_is_asked_for_again() -> None:
     codec = challenged()
-    ((ref, unreadable),) = codec.feed(b"\xc3\n")
+    (received,) = codec.feed(b"\xc3\n")
+    assert isinstance(received, tuple)
+    ref, unreadable = received
     assert isinstance(unreadable, InvalidText)
-    assert isinstance(ref, int)
     again = answer(codec, Error(unreadable.code, str(unreadable)), ref)
     assert again == SHOWN + b"! not valid UTF-8\n" + question("password for ann")
     assert asked(codec, "secret") == [Hello("ann", password=Secret("secret"))]
@@ -239,7 +240,7 @@ def test_login_leaves_and_another_codec_begins_with_what_was_typed() -> None:
     assert following is not None
     assert following.waiting
     assert following.feed(b"") == [Command(1, Hello("bob", password=Secret("secret")))]
-    welcome = WELCOME._replace(user="bob")
+    welcome = WELCOME.replace(user="bob")
     assert answer(following, welcome, ref=1).startswith(b"* welcome, bob")
     assert asked(following, "ine") == [Send("#lobby", "hello"), Send("#lobby", "half a line")]
 

@@ -108,14 +108,14 @@ def test_a_batch_and_what_is_stored_of_it_are_one_frame(bodies: list[events.Dura
 
 
 def test_replies_are_one_frame_and_counted() -> None:
-    blob, shown = JsonCodec().encode_replies([Event(events.Ack(n), ref=n) for n in (1, 2, 3)])
+    blob, shown = JsonCodec().encode_acks([(n, events.Ack(n)) for n in (1, 2, 3)])
     assert shown == 3
     assert [it["ref"] for it in json.loads(blob)["events"]] == ["1", "2", "3"]
 
 
 def test_of_nothing_there_is_nothing() -> None:
     assert JsonCodec().join([]) == JsonCodec().recall([]) == b""
-    assert JsonCodec().encode_replies([]) == (b"", 0)
+    assert JsonCodec().encode_acks([]) == (b"", 0)
 
 
 @pytest.mark.parametrize(
@@ -205,16 +205,17 @@ def test_a_hello_brings_all_that_it_has() -> None:
         "backlog": 9,
         "token": "t",
     }
-    ((_, body),) = decode_commands(frame({"hello": hello}))
+    (command,) = decode_commands(frame({"hello": hello}))
     cursor = commands.Cursor("e", 5)
-    assert body == commands.Hello("ann", "c", cursor, 9, token=commands.Secret("t"))
-    assert "t'" not in repr(body)
+    assert isinstance(command, Command)
+    assert command.body == commands.Hello("ann", "c", cursor, 9, token=commands.Secret("t"))
+    assert "t'" not in repr(command)
 
 
 def test_a_moderation_is_told_by_its_name() -> None:
     ban = {"room": "#a", "action": "MODERATION_ACTION_BAN", "user": "b", "duration": "7200s"}
-    ((_, body),) = decode_commands(frame({"moderate": ban}))
-    assert body == commands.Moderate("#a", ModerationAction.BAN, "b", "", 7200.0)
+    (command,) = decode_commands(frame({"moderate": ban}))
+    assert command == Command(0, commands.Moderate("#a", ModerationAction.BAN, "b", "", 7200.0))
 
 
 @pytest.mark.parametrize(
@@ -255,6 +256,7 @@ def test_what_is_wrong_is_refused_by_itself_and_keeps_its_ref(wrong: dict[str, A
 @pytest.mark.parametrize("wrong", [5, None, "send", [], [{"ping": {}}]])
 def test_a_command_that_is_no_object_is_refused_by_itself(wrong: object) -> None:
     refused, pong = decode_commands(frame(wrong, {"ref": 1, "ping": {}}))
+    assert isinstance(refused, tuple)
     assert refused[0] == 0
     assert isinstance(refused[1], InvalidCommand)
     assert pong == Command(1, commands.Ping())

@@ -68,13 +68,13 @@ def test_lines_behind_a_name_wait_until_it_is_known_whether_they_are_a_password(
 
 def test_a_name_that_cannot_be_read_is_asked_for_again() -> None:
     codec = LineCodec()
-    ((ref, unreadable),) = codec.feed(b"\xff\xff\n")
+    (received,) = codec.feed(b"\xff\xff\n")
+    assert isinstance(received, tuple)
+    ref, unreadable = received
     assert isinstance(unreadable, InvalidText)
-    assert isinstance(ref, int)
     error = Error(ErrorCode.INVALID_TEXT, "not valid UTF-8")
     assert told(codec, error, ref) == "! not valid UTF-8\n" + GREETING
-    ((_, too_long),) = codec.feed(b"x" * 10_000 + b"\n")
-    assert isinstance(too_long, TooLarge)
+    assert isinstance(refused(codec, "x" * 10_000), TooLarge)
     assert asked(codec, "ann") == [Hello("ann")]
     assert told(codec, Error(ErrorCode.NAME_TAKEN, "taken"), ref=3) == "! taken\n"
 
@@ -209,9 +209,9 @@ def test_of_many_acks_those_are_told_that_more_is_to_be_said_of() -> None:
     codec = named()
     asked(codec, "hello", "/join #dev", "again")
     codec.moved(Joined("#dev", "ann"))
-    acks = [Event(Ack(), ref=ref) for ref in (2, 3, 4)]
-    assert codec.encode_replies(acks) == (b"* you are in #dev now\n", 1)
-    assert codec.encode_replies(acks) == (b"", 0)
+    acks = [(ref, Ack()) for ref in (2, 3, 4)]
+    assert codec.encode_acks(acks) == (b"* you are in #dev now\n", 1)
+    assert codec.encode_acks(acks) == (b"", 0)
 
 
 def test_a_refused_question_is_told_as_any_error() -> None:
@@ -349,7 +349,7 @@ def test_no_bytes_and_no_replies_are_unexpected(chunks: list[bytes], data: st.Da
 
 def test_what_one_says_while_catching_up_does_not_come_back() -> None:
     codec = named()
-    codec.encode_replies([Event(Ack(7, 1), ref=3)])
+    codec.encode_acks([(3, Ack(7, 1))])
     said = [events.Message("#lobby", name, 1, name, 0, 0) for name in ("ann", "bob")]
     frames = [encode_event(Event(it, seq)) for it, seq in zip(said, (7, 8), strict=True)]
     assert codec.recall(frames).decode() == "bob: bob\n"

@@ -38,7 +38,8 @@ def test_what_is_framed_is_what_the_codec_says() -> None:
     stored = [encode_event(Event(events.Joined("#a", "b"), 1))]
     assert framed.encode(event) == frame(Opcode.TEXT, plain.encode(event))
     assert framed.recall(stored) == frame(Opcode.TEXT, plain.recall(stored))
-    assert framed.encode_replies([event]) == (frame(Opcode.TEXT, plain.encode(event)), 1)
+    blob, shown = plain.encode_acks([(1, events.Ack(7))])
+    assert framed.encode_acks([(1, events.Ack(7))]) == (frame(Opcode.TEXT, blob), shown)
     assert framed.feed(b"{}") == framed.end_of_input() == []
 
 

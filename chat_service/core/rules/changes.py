@@ -1,16 +1,16 @@
 """What rules decide: changes to the state, which applying them makes true in their order."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from chat_service.core.commands import Token, Trim
 from chat_service.core.events import Ack, Announcement, Goodbye, Moderated
 from chat_service.core.moderation import Role, SanctionKind
 from chat_service.core.outcome import Topic
 from chat_service.core.rules.facts import Sanction
+from chat_service.core.value import Value
 
 
-class Claim(NamedTuple):
+class Claim(Value):
     """The name becomes the session's; `identity` is None where it is a new one."""
 
     identity: int | None
@@ -21,21 +21,21 @@ class Claim(NamedTuple):
     account: bool = False
 
 
-class MarkAway(NamedTuple):
+class MarkAway(Value):
     """What comes for this identity from here on finds nobody connected."""
 
     identity: int
 
 
-class Lose(NamedTuple):
+class Lose(Value):
     """The entry's session is gone; its name is kept for its client."""
 
 
-class Vacate(NamedTuple):
+class Vacate(Value):
     """The entry's session is gone, and has no more use for its name."""
 
 
-class Finish(NamedTuple):
+class Finish(Value):
     """Sessions of a name end, wherever they are."""
 
     name: str
@@ -43,7 +43,7 @@ class Finish(NamedTuple):
     goodbye: Goodbye
 
 
-class Enrol(NamedTuple):
+class Enrol(Value):
     """Somebody becomes a member of a room; `owner`: and its owner."""
 
     identity: int
@@ -51,7 +51,7 @@ class Enrol(NamedTuple):
     owner: bool = False
 
 
-class Withdraw(NamedTuple):
+class Withdraw(Value):
     """Somebody ceases to be a member of a room."""
 
     identity: int
@@ -59,14 +59,15 @@ class Withdraw(NamedTuple):
     user: str
 
 
-class Post(NamedTuple):
-    """A message is said."""
+class Post(Value):
+    """A message is said; `refused` are the nonces of its client that never will be."""
 
     identity: int
     topic: Topic
+    refused: tuple[int, ...] = ()
 
 
-class Tell(NamedTuple):
+class Tell(Value):
     """An event that is no message happens in a topic; `identity` is whose doing it is."""
 
     identity: int
@@ -74,7 +75,7 @@ class Tell(NamedTuple):
     body: Moderated | Announcement
 
 
-class Enlist(NamedTuple):
+class Enlist(Value):
     """A name becomes an account's; `identity` is None where it is a new one."""
 
     name: str
@@ -84,40 +85,40 @@ class Enlist(NamedTuple):
     admin: bool = False
 
 
-class Issue(NamedTuple):
+class Issue(Value):
     """An account has one more session token."""
 
     name: str
     token: Token
 
 
-class Cancel(NamedTuple):
+class Cancel(Value):
     """Session tokens are worthless."""
 
     digests: tuple[bytes, ...]
 
 
-class Rekey(NamedTuple):
+class Rekey(Value):
     """An account has another password."""
 
     name: str
     hash: str
 
 
-class Promote(NamedTuple):
+class Promote(Value):
     """An account is an admin, or ceases to be one."""
 
     name: str
     admin: bool
 
 
-class Drop(NamedTuple):
+class Drop(Value):
     """An account is no more."""
 
     name: str
 
 
-class Assign(NamedTuple):
+class Assign(Value):
     """Somebody has a role in a room; MEMBER is having none."""
 
     room: str
@@ -125,21 +126,21 @@ class Assign(NamedTuple):
     role: Role
 
 
-class Shut(NamedTuple):
+class Shut(Value):
     """A room is private, or ceases to be."""
 
     room: str
     private: bool
 
 
-class Invite(NamedTuple):
+class Invite(Value):
     """Somebody may join a private room."""
 
     room: str
     identity: int
 
 
-class Impose(NamedTuple):
+class Impose(Value):
     """A sanction is in force in a room, or on the whole server if `room` is empty."""
 
     room: str
@@ -148,7 +149,7 @@ class Impose(NamedTuple):
     sanction: Sanction
 
 
-class Lift(NamedTuple):
+class Lift(Value):
     """A sanction is no more."""
 
     room: str

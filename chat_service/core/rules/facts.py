@@ -1,15 +1,16 @@
 """What the rules may ask of the state."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from chat_service.core.moderation import Role
+from chat_service.core.value import Value
 
 FOR_GOOD = 0
 """The end of what does not end by itself."""
 
 
-class Seat(NamedTuple):
+class Seat(Value):
     """A session that has a name. `token` is the digest of the one it came with or was given."""
 
     client: bytes
@@ -18,7 +19,7 @@ class Seat(NamedTuple):
     """Whether its connection is gone and its client is waited for."""
 
 
-class Holder(NamedTuple):
+class Holder(Value):
     """Who has a name, or had it last: nobody is connected or expected back without `seats`.
 
     `client` is that of the guest whose identity it is; `transient`: the identity ends with its
@@ -31,7 +32,7 @@ class Holder(NamedTuple):
     seats: Mapping[str, Seat]
 
 
-class Account(NamedTuple):
+class Account(Value):
     """A name that belongs to somebody for good. `generation` counts changes of the password."""
 
     name: str
@@ -40,7 +41,7 @@ class Account(NamedTuple):
     admin: bool
 
 
-class SignIn(NamedTuple):
+class SignIn(Value):
     """A session token of an account; times in microseconds since 1970."""
 
     name: str
@@ -54,7 +55,7 @@ class SignIn(NamedTuple):
         return sign_in_id(self.digest)
 
 
-class Sanction(NamedTuple):
+class Sanction(Value):
     """A ban or a mute; `until` in microseconds since 1970, or FOR_GOOD."""
 
     until: int
@@ -66,7 +67,7 @@ class Sanction(NamedTuple):
         return self.until == FOR_GOOD or at < self.until
 
 
-class Room(NamedTuple):
+class Room(Value):
     """Who may do what in a room. Bans and mutes are by name."""
 
     private: bool = False
@@ -83,7 +84,7 @@ class Room(NamedTuple):
         return Role.MODERATOR if identity in self.moderators else Role.MEMBER
 
 
-class Sent(NamedTuple):
+class Sent(Value):
     """The last numbered message accepted from an identity's client."""
 
     nonce: int

@@ -6,7 +6,6 @@ lobby included, without being a member.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 from chat_service.core.address import LOBBY
 from chat_service.core.commands import Entry, Moderate
@@ -35,9 +34,10 @@ from chat_service.core.rules.changes import (
 from chat_service.core.rules.facts import FOR_GOOD, Facts, Holder, Room, Sanction
 from chat_service.core.rules.naming import speaker
 from chat_service.core.rules.talking import topic_of
+from chat_service.core.value import Value
 
 
-class _Case(NamedTuple):
+class _Case(Value):
     """A use of a right, with all that its rule needs to know."""
 
     entry: Entry
@@ -58,7 +58,7 @@ class _Case(NamedTuple):
         return self.facts.member(self.identity, self.body.room)
 
 
-class _Action(NamedTuple):
+class _Action(Value):
     """Who may do it, and what follows; `lobby`: whether it makes sense where everyone is."""
 
     needs: Role

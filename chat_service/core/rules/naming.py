@@ -125,7 +125,7 @@ def _enter_as_guest(entry: Entry, body: Enter, facts: Facts) -> Decision:
     if _is_same_guest(entry, body, holder):
         _check_crowd(entry, holder)
         if entry.client != holder.client:  # it is the guest's own client that ends with it or not
-            body = body._replace(transient=holder.transient)
+            body = body.replace(transient=holder.transient)
         return (_claim(holder.identity, body),)
     if isinstance(body.proof, ByToken):
         raise Unauthenticated

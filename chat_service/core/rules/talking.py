@@ -25,29 +25,36 @@ def topic_of(identity: int, other: int) -> Topic:
 def send(entry: Entry, body: Send, facts: Facts) -> Decision:
     """Say something, once."""
     identity = speaker(entry, facts)
+    refused: tuple[int, ...] = ()
     if body.nonce:
         last = facts.last_sent(identity, entry.client)
         if last is not None and body.nonce <= last.nonce:
             return _repeated(body, last)
-    if not is_room(body.to):
-        other = facts.holder(body.to[1:])
+        refused = refused_before(body, last)
+    return (Post(identity, _audience(identity, entry, body.to, facts), refused),)
+
+
+def _audience(identity: int, entry: Entry, to: str, facts: Facts) -> Topic:
+    """Return whom a send concerns; raises NoSuchUser, NotAMember, PermissionDenied."""
+    if not is_room(to):
+        other = facts.holder(to[1:])
         if other is None:
-            raise NoSuchUser(f"no such user: {body.to[1:]}")
-        return (Post(identity, topic_of(identity, other.identity)),)
-    if body.to != LOBBY and not facts.member(identity, body.to):
-        raise NotAMember(f"you are not in {body.to}")
-    room = facts.room(body.to)
+            raise NoSuchUser(f"no such user: {to[1:]}")
+        return topic_of(identity, other.identity)
+    if to != LOBBY and not facts.member(identity, to):
+        raise NotAMember(f"you are not in {to}")
+    room = facts.room(to)
     if room is not None and room.mutes:
-        _check_mute(room, entry, body.to)
-    return (Post(identity, body.to),)
+        _check_mute(room, entry, to)
+    return to
 
 
 def refused_before(send: Send, last: Sent | None) -> tuple[int, ...]:
     """Return the nonces refused so far, now that a send above all of them is accepted."""
     known, gap_starts = (last.refused, last.nonce + 1) if last else ((), 1)
-    gap = range(max(gap_starts, send.since), send.nonce) if send.since else range(0)
-    if not gap:
+    if gap_starts == send.nonce or not send.since:
         return known
+    gap = range(max(gap_starts, send.since), send.nonce)
     return (*known, *gap[-MAX_REFUSED:])[-MAX_REFUSED:]
 
 

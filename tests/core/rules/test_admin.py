@@ -73,7 +73,7 @@ def town(people: People) -> People:
 def test_only_an_admin_who_proves_it_and_the_console_may_do_any_of_it(
     town: People, who: str, proof: Proof, why: type[Refusal] | None, body: AdminBody
 ) -> None:
-    entry = do(who, body._replace(proof=proof))
+    entry = do(who, body.replace(proof=proof))
     if why is None:
         town.ok(entry)
     else:
@@ -114,7 +114,7 @@ def test_a_password_set_by_an_admin_ends_all_that_the_account_had(town: People) 
 def test_what_is_no_account_is_neither_changed_nor_deleted(
     town: People, body: UpdateAccount | DeleteAccount, name: str
 ) -> None:
-    assert town.why(do(CONSOLE, body._replace(user=name))) is NoSuchUser
+    assert town.why(do(CONSOLE, body.replace(user=name))) is NoSuchUser
 
 
 def test_a_deleted_account_leaves_its_rooms_and_its_sessions_end(town: People) -> None:
@@ -192,9 +192,9 @@ def test_a_guest_without_an_id_leaves_its_rooms_when_it_is_sent_away(town: Peopl
 
 def test_a_ban_ends_the_sessions_of_the_name(town: People) -> None:
     (applied,) = town.ok(do("root", BanSubject("guest", PASSWORD, "spam")))
-    ((session, goodbye),) = applied.endings
-    assert (session, goodbye.reason) == ("guest/guest", GoodbyeReason.BANNED)
-    assert goodbye.message == "you are banned from this server: spam"
+    (ending,) = applied.endings
+    assert (ending.session, ending.goodbye.reason) == ("guest/guest", GoodbyeReason.BANNED)
+    assert ending.goodbye.message == "you are banned from this server: spam"
 
 
 def test_a_ban_ends_every_session_from_the_network_and_no_other(town: People) -> None:
@@ -240,7 +240,7 @@ def test_bans_are_limited_in_number_and_those_that_have_ended_do_not_count(peopl
     people.ok(*bans)
     one_more = do(CONSOLE, BanSubject("one-more", None))
     assert people.why(one_more) is LimitReached
-    people.ok(bans[0], one_more._replace(at=AT + 60 * SECOND))
+    people.ok(bans[0], one_more.replace(at=AT + 60 * SECOND))
     assert people.one("SELECT count(*) FROM sanctions") == 1
 
 

@@ -102,14 +102,14 @@ def test_who_was_kicked_may_come_back(room: People) -> None:
 def test_who_is_banned_may_not_until_the_ban_ends(room: People) -> None:
     room.ok(act(BAN, "gus", lasts=60.0))
     back = join("gus", "#dev")
-    refusal = room.refusal(back._replace(at=AT + 60 * SECOND - 1))
+    refusal = room.refusal(back.replace(at=AT + 60 * SECOND - 1))
     assert (type(refusal), str(refusal)) == (PermissionDenied, "you cannot join #dev")
-    room.ok(back._replace(at=AT + 60 * SECOND))
+    room.ok(back.replace(at=AT + 60 * SECOND))
 
 
 def test_who_is_banned_for_good_comes_back_when_somebody_takes_it_back(room: People) -> None:
     room.ok(act(BAN, "gus"))
-    assert room.why(join("gus", "#dev")._replace(at=AT * 1000)) is PermissionDenied
+    assert room.why(join("gus", "#dev").replace(at=AT * 1000)) is PermissionDenied
     room.ok(act(UNBAN, "gus"), join("gus", "#dev"))
     assert room.reply(act(UNBAN, "gus")) == Ack(duplicate=True)
 
@@ -165,14 +165,14 @@ def test_sanctions_are_limited_in_number_and_those_that_have_ended_do_not_count(
 def test_who_is_muted_listens_and_does_not_speak_until_it_ends(room: People) -> None:
     room.ok(act(MUTE, "gus", lasts=60.0))
     words = say("gus", "hey", "#dev")
-    refusal = room.refusal(words._replace(at=AT + 60 * SECOND - 1))
+    refusal = room.refusal(words.replace(at=AT + 60 * SECOND - 1))
     assert (type(refusal), str(refusal)) == (PermissionDenied, "you are muted in #dev")
-    room.ok(words._replace(at=AT + 60 * SECOND))
+    room.ok(words.replace(at=AT + 60 * SECOND))
 
 
 def test_who_is_muted_for_good_speaks_when_somebody_takes_it_back(room: People) -> None:
     room.ok(act(MUTE, "gus"))
-    assert room.why(say("gus", "hey", "#dev")._replace(at=AT * 1000)) is PermissionDenied
+    assert room.why(say("gus", "hey", "#dev").replace(at=AT * 1000)) is PermissionDenied
     room.ok(act(UNMUTE, "gus"), say("gus", "hey", "#dev"))
 
 

@@ -242,4 +242,4 @@ def test_there_is_nothing_to_do_where_there_is_no_room(
     people.ok(come("ann"))
     entry = moderate("ann", "#none", action, "root" if action in TABLE else "")
     assert people.why(entry) is NotAMember
-    assert people.why(entry._replace(user="root", session="root/root")) is NotAMember
+    assert people.why(entry.replace(user="root", session="root/root")) is NotAMember

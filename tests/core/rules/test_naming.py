@@ -41,7 +41,7 @@ def test_a_name_nobody_had_is_claimed_for_a_new_identity(people: People, transie
 def test_a_client_takes_its_own_name_over_from_its_older_session(people: People) -> None:
     people.ok(come("ann"))
     identity = people.identity("ann")
-    newer = people.reply(come("ann")._replace(session="newer"))
+    newer = people.reply(come("ann").replace(session="newer"))
     assert newer.identity == identity
     assert people.one("SELECT group_concat(session) FROM seats") == "newer"
 
@@ -251,7 +251,7 @@ def test_the_number_of_connections_is_limited_but_one_may_take_over_from_itself(
     people.registered("ann")
     people.ok(*(come("ann", f"c{n}", proof=PASSWORD) for n in range(MAX_SESSIONS)))
     assert people.why(come("ann", "one more", proof=PASSWORD)) is LimitReached
-    people.ok(come("ann", "c0", proof=PASSWORD)._replace(session="newer"))
+    people.ok(come("ann", "c0", proof=PASSWORD).replace(session="newer"))
     people.ok(leave_chat("ann", "c1"), come("ann", "one more", proof=PASSWORD))
 
 

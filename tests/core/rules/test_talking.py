@@ -99,7 +99,7 @@ def test_nobody_speaks_in_a_room_without_being_in_it(world: World) -> None:
 @pytest.mark.parametrize("here", [True, False])
 def test_a_user_is_spoken_to_whether_connected_or_not(world: World, here: bool) -> None:
     if not here:
-        world.holders["bob"] = world.holders["bob"]._replace(seats={})
+        world.holders["bob"] = world.holders["bob"].replace(seats={})
     assert changes(decide(by_ann(Send("@bob", "psst")), world)) == [Post(1, (1, 2))]
 
 
