@@ -6,6 +6,7 @@ Sessions with the same windows and the same encoding share the same bytes, which
 """
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Collection, Hashable, KeysView, Mapping, Sequence, Set
 from heapq import merge
 from operator import attrgetter
@@ -45,7 +46,7 @@ class FanOut:
     def __init__(self, registry: Registry, rooms: Mapping[str, Set[Subscriber]]) -> None:
         self._registry = registry
         self._rooms = rooms
-        self._runs: dict[Topic, list[Durable]] = {}
+        self._runs: defaultdict[Topic, list[Durable]] = defaultdict(list)
         self._windows: dict[Subscriber, tuple[Window, ...]] = {}
         self._since: dict[Subscriber, int] = {}
         self._joined: dict[tuple[Subscriber, Topic], int] = {}
@@ -53,7 +54,7 @@ class FanOut:
 
     def add(self, event: Durable, author: Subscriber | None) -> None:
         """Take the next event; `author` is the session that caused it, if it is one of ours."""
-        self._runs.setdefault(event.topic, []).append(event)
+        self._runs[event.topic].append(event)
         if author is not None and not author.codec.echoes and isinstance(event.topic, str):
             self._own.setdefault(author, set()).add(event.seq)
 

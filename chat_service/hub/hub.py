@@ -1,6 +1,7 @@
 """The hub: the sessions of this node, the rooms they are in, and the way of a batch to them."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 
 from chat_service.core.address import LOBBY
@@ -123,21 +124,21 @@ class Hub:
     def fan_out(self, batch: Sequence[Applied]) -> list[Subscriber]:
         """Answer who asked and deliver what followed; returns the sessions that are to `wake`."""
         fan_out = FanOut(self.registry, self._rooms)
-        answers: dict[Subscriber, list[Applied]] = {}
+        answers: defaultdict[Subscriber, list[Applied]] = defaultdict(list)
         answered: set[Subscriber] = set()
         for applied in batch:
             entry = applied.entry
             moves = not isinstance(entry.body, Send)  # most of all is said, and moves nobody
             if moves:
                 self.attendance.follow(applied)
-            author = self._author(entry)
+            author = self._author(entry) if moves else self.registry.get(entry.session)
             for event in applied.events:
                 fan_out.add(event, author)
                 if not isinstance(event.body, Message):
                     self._follow(fan_out, event)
                 self.seq = event.seq
             if author is not None:
-                answers.setdefault(author, []).append(applied)
+                answers[author].append(applied)
             elif self._asked:
                 self._answer_asker(applied)
             if moves and _moves_sessions(applied):

@@ -83,15 +83,19 @@ class StateFacts:
 
     def holder(self, name: str) -> Holder | None:
         """Return who has the name, or had it last."""
-        if name not in self.holders:
-            row = self.one(
-                "SELECT i.id, i.client, i.transient FROM names n"
-                " JOIN identities i ON i.id = n.identity WHERE n.name = ?",
-                name,
-            )
-            seats = self._seats(name) if row else {}
-            self.holders[name] = Holder(row[0], row[1], bool(row[2]), seats) if row else None
-        return self.holders[name]
+        try:
+            return self.holders[name]
+        except KeyError:
+            holder = self.holders[name] = self._holder(name)
+            return holder
+
+    def _holder(self, name: str) -> Holder | None:
+        row = self.one(
+            "SELECT i.id, i.client, i.transient FROM names n"
+            " JOIN identities i ON i.id = n.identity WHERE n.name = ?",
+            name,
+        )
+        return Holder(row[0], row[1], bool(row[2]), self._seats(name)) if row else None
 
     def _seats(self, name: str) -> dict[str, Seat]:
         rows = self.rows("SELECT session, client, token, lost FROM seats WHERE name = ?", name)
@@ -171,10 +175,12 @@ class StateFacts:
 
     def room(self, room: str) -> Room | None:
         """Return who may do what in a room."""
-        if room not in self.roles:
+        try:
+            return self.roles[room]
+        except KeyError:
             row = self.one("SELECT id, private, owner FROM topics WHERE name = ?", room)
-            self.roles[room] = self._room(*row) if row else None
-        return self.roles[room]
+            found = self.roles[room] = self._room(*row) if row else None
+            return found
 
     def _room(self, topic: int, private: int, owner: int | None) -> Room:
         moderators = self.rows("SELECT identity FROM moderators WHERE topic = ?", topic)
@@ -242,14 +248,16 @@ class StateFacts:
     def last_sent(self, identity: int, client: bytes) -> Sent | None:
         """Return the last numbered message accepted from a client."""
         key = (identity, client)
-        if key not in self.sent:
+        try:
+            return self.sent[key]
+        except KeyError:
             row = self.one(
                 "SELECT nonce, seq, number, at, refused FROM clients"
                 " WHERE identity = ? AND client = ?",
                 *key,
             )
-            self.sent[key] = _sent(row) if row else None
-        return self.sent[key]
+            sent = self.sent[key] = _sent(row) if row else None
+            return sent
 
     # The caches.
 
