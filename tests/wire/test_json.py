@@ -29,7 +29,7 @@ MICROS = st.integers(1, 253_402_300_799_999_999) | st.integers(1, 253_402_300_79
 RETRY = st.none() | st.integers(0, 10**9).map(lambda millis: millis / 1000)
 
 DURABLES = st.one_of(
-    st.builds(events.Message, NAMES, NAMES, UINT64, st.text(), MICROS, UINT64),
+    st.builds(events.Message, NAMES, NAMES, UINT64, st.text(), MICROS | st.just(0), UINT64),
     st.builds(events.Joined, NAMES, NAMES),
     st.builds(events.Left, NAMES, NAMES),
     st.builds(
@@ -181,6 +181,54 @@ def test_commands_mean_what_they_mean_in_protobuf(asked: list[tuple[Any, dict[st
     data = frame(*({"ref": ref, **kind} for ref, kind in asked))
     parsed = json_format.Parse(data, chat_pb2.ClientFrame())
     assert decode_commands(data) == ProtobufCodec().feed(parsed.SerializeToString())
+
+
+COLONS: Final = st.text(st.sampled_from('a:",\\\u00e9\U0001f9c0{}'), min_size=1, max_size=8)
+GAPS: Final = st.sampled_from(["", " ", "\n"])
+
+
+@st.composite
+def plain_sends(draw: st.DrawFn, repeated: bool) -> tuple[str, list[dict[str, Any]]]:
+    """Return a frame of sends with all that clients give them, as text and as what it means."""
+    meant: list[dict[str, Any]] = draw(
+        st.lists(
+            st.fixed_dictionaries({"to": NAMES, "text": COLONS, "nonce": UINT64 | UINT64.map(str)}),
+            min_size=1,
+            max_size=3,
+        )
+    )
+    escaped = draw(st.booleans())
+
+    def pairs(them: list[tuple[str, str]]) -> str:
+        pair = [f'"{name}"{draw(GAPS)}:{draw(GAPS)}{value}' for name, value in them]
+        return "{" + ",".join(pair) + "}"
+
+    def spelt(value: object) -> str:
+        return json.dumps(value, ensure_ascii=escaped).replace(":", "\\u003a" if escaped else ":")
+
+    sends = [[(name, spelt(value)) for name, value in it.items()] for it in meant]
+    if repeated:
+        again = draw(st.sampled_from(sends))
+        again.insert(draw(st.integers(0, 3)), draw(st.sampled_from(again)))
+    asked = [pairs([("ref", str(n)), ("send", pairs(it))]) for n, it in enumerate(sends)]
+    return pairs([("commands", f"[{','.join(asked)}]")]), meant
+
+
+@given(plain_sends(repeated=False))
+def test_plain_sends_mean_what_they_say_however_they_are_written(
+    asked: tuple[str, list[dict[str, Any]]],
+) -> None:
+    text, meant = asked
+    assert decode_commands(text.encode()) == [
+        Command(n, commands.Send(it["to"], it["text"], int(it["nonce"])))
+        for n, it in enumerate(meant)
+    ]
+
+
+@given(plain_sends(repeated=True))
+def test_in_plain_sends_no_name_may_come_twice(asked: tuple[str, list[dict[str, Any]]]) -> None:
+    with pytest.raises(Malformed, match="a name comes twice"):
+        decode_commands(asked[0].encode())
 
 
 @pytest.mark.parametrize(
