@@ -156,6 +156,17 @@ class ChatClient:
         history = commands_pb2.History(to=to, before_seq=before_seq, limit=limit)
         return (await self._ask(commands_pb2.Command(history=history))).history
 
+    async def conversations(
+        self, before_seq: int = 0, limit: int = 0
+    ) -> events_pb2.ConversationsPage:
+        """Return a page of those whom one has written with in private, the latest first.
+
+        `before_seq`: only conversations whose `last_seq` is lower. `limit`: how many at most, 0 for
+        as many as the server allows. Raises CommandError.
+        """
+        asked = commands_pb2.Conversations(before_seq=before_seq, limit=limit)
+        return (await self._ask(commands_pb2.Command(conversations=asked))).conversations
+
     async def ping(self) -> float:
         """Return how many seconds the server takes to answer."""
         start = time.perf_counter()

@@ -184,6 +184,13 @@ class Conversation:
         if not page.events:
             await self._screen.note("* nothing was said yet\n")
 
+    async def _conversations(self) -> None:
+        page = await self._chat.conversations()
+        self._hear_of(*(it.to.removeprefix("@") for it in reversed(page.conversations)))
+        await self._show(events_pb2.Event(conversations=page))
+        if not page.conversations:
+            await self._screen.note("* nothing was said in private yet\n")
+
     async def _show_past(self, before_seq: int, limit: int) -> None:
         if not limit:  # which would ask for as many as there may be
             return
@@ -210,6 +217,9 @@ class Conversation:
         "/who": Verb(_who, 0, 0, "/who", "lists who is in the current room"),
         "/rooms": Verb(_list_rooms, 0, 0, "/rooms", "lists the rooms you are in"),
         "/history": Verb(_history, 0, 1, "/history [N]", "shows the last N messages (20)"),
+        "/conversations": Verb(
+            _conversations, 0, 0, "/conversations", "lists whom you have written with, latest first"
+        ),
         **moderation.VERBS,
         "/help": Verb(_help, 0, 0, "/help", "shows this"),
         "/quit": Verb(_quit, 0, 0, "/quit", "leaves the chat"),

@@ -119,6 +119,15 @@ def _history(it: events_pb2.HistoryPage, room: str, user: str) -> str:
     return "".join(as_text(event, room, user) for event in it.events)
 
 
+def _conversations(it: events_pb2.ConversationsPage, _room: str, _user: str) -> str:
+    return "".join(map(_conversation, it.conversations)) + ("* …\n" if it.more else "")
+
+
+def _conversation(it: events_pb2.Conversation) -> str:
+    messages = "message" if it.last_number == 1 else "messages"
+    return f"* with {one_line(it.to.removeprefix('@'))}: {it.last_number} {messages}\n"
+
+
 def _moderated(it: events_pb2.Moderated, _room: str, user: str) -> str:
     if it.action == moderation_pb2.MODERATION_ACTION_INVITE and it.user == user:
         return (
@@ -163,6 +172,7 @@ _RENDERERS: Final[dict[str, Callable[[Any, str, str], str]]] = {
     "error": _error,
     "roster": _roster,
     "history": _history,
+    "conversations": _conversations,
     "gap": _gap,
     "goodbye": _goodbye,
 }

@@ -1,4 +1,4 @@
-"""What a client asks without changing anything: who is there, and what was said."""
+"""What a client asks without changing anything: who is there, what was said, and to whom."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from chat_service.core import limits
 from chat_service.core.address import LOBBY, parse_address, parse_room
-from chat_service.core.commands import History, Ping, Who
-from chat_service.core.events import HistoryPage, Member, Pong, Roster
+from chat_service.core.commands import Conversations, History, Ping, Who
+from chat_service.core.events import ConversationsPage, HistoryPage, Member, Pong, Roster
 from chat_service.core.moderation import Role
 from chat_service.hub.hub import Hub
 from chat_service.state.port import Archive
 
-Inquiry = Who | History | Ping
-Answer = Roster | HistoryPage | Pong
+Inquiry = Who | History | Conversations | Ping
+Answer = Roster | HistoryPage | ConversationsPage | Pong
 
 
 class Inquiries:
@@ -55,6 +55,15 @@ class Inquiries:
             limit=min(history.limit or limits.MAX_HISTORY, limits.MAX_HISTORY),
         )
 
+    async def _conversations(self, identity: int, it: Conversations) -> ConversationsPage:
+        # Not bounded by what was told so far, as history is: a conversation whose next message is
+        # on its way would be missing altogether.
+        return await self._archive.conversations(
+            identity,
+            before_seq=it.before_seq,
+            limit=min(it.limit or limits.MAX_CONVERSATIONS, limits.MAX_CONVERSATIONS),
+        )
+
     async def _ping(self, _identity: int, _ping: Ping) -> Pong:
         return Pong()
 
@@ -62,6 +71,7 @@ class Inquiries:
 _ANSWER: Final[dict[type, Callable[[Inquiries, int, Any], Awaitable[Answer]]]] = {
     Who: Inquiries._who,  # noqa: SLF001
     History: Inquiries._history,  # noqa: SLF001
+    Conversations: Inquiries._conversations,  # noqa: SLF001
     Ping: Inquiries._ping,  # noqa: SLF001
 }
 INQUIRIES: Final = frozenset(_ANSWER)

@@ -77,6 +77,13 @@ class History(Value):
     limit: int = 0
 
 
+class Conversations(Value):
+    """Asks with whom one has written in private."""
+
+    before_seq: int = 0
+    limit: int = 0
+
+
 class Ping(Value):
     """Asks for a sign of life."""
 
@@ -115,7 +122,18 @@ class ChangePassword(Value):
 
 
 CommandBody = (
-    Hello | Send | Join | Leave | Who | History | Ping | Moderate | Quit | SignUp | ChangePassword
+    Hello
+    | Send
+    | Join
+    | Leave
+    | Who
+    | History
+    | Conversations
+    | Ping
+    | Moderate
+    | Quit
+    | SignUp
+    | ChangePassword
 )
 
 

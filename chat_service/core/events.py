@@ -138,6 +138,21 @@ class HistoryPage(Value):
     more: bool = False
 
 
+class Conversation(Value):
+    """One line of a page of conversations: whom with, and its last event and message."""
+
+    to: str
+    last_seq: int
+    last_number: int
+
+
+class ConversationsPage(Value):
+    """With whom one has written in private, the latest first."""
+
+    conversations: tuple[Conversation, ...]
+    more: bool = False
+
+
 class Gap(Value):
     """Durable events between two seqs, both excluded, cannot be shown any more."""
 
@@ -162,7 +177,17 @@ class Pong(Value):
 
 DurableBody = Message | Joined | Left | Moderated | Announcement
 EventBody = (
-    DurableBody | Ack | Error | Welcome | Presence | Roster | HistoryPage | Gap | Goodbye | Pong
+    DurableBody
+    | Ack
+    | Error
+    | Welcome
+    | Presence
+    | Roster
+    | HistoryPage
+    | ConversationsPage
+    | Gap
+    | Goodbye
+    | Pong
 )
 
 

@@ -9,6 +9,7 @@ MAX_FRAME_BYTES: Final = 64 * 1024
 MAX_BACKLOG: Final = 100
 MAX_HISTORY: Final = 200
 MAX_ROSTER: Final = 1000
+MAX_CONVERSATIONS: Final = 200
 MAX_ROOMS: Final = 100
 """Rooms a user may be in. A constant, since every node that applies a log must agree on it."""
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
-from chat_service.core.events import HistoryPage
+from chat_service.core.events import ConversationsPage, HistoryPage
 from chat_service.core.moderation import Role
 
 
@@ -35,6 +35,14 @@ class Archive(Protocol):
         """Return the latest messages of a room, or of a conversation with `@user`.
 
         Raises NotAMember or NoSuchUser.
+        """
+
+    async def conversations(
+        self, identity: int, *, before_seq: int, limit: int
+    ) -> ConversationsPage:
+        """Return the conversations whose other side has its name now, the latest first.
+
+        Only those with a lower seq than `before_seq`, unless that is 0.
         """
 
     async def members(

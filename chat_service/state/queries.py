@@ -8,7 +8,7 @@ import apsw
 
 from chat_service.core.address import LOBBY, is_room
 from chat_service.core.errors import NoSuchUser, NotAMember
-from chat_service.core.events import HistoryPage
+from chat_service.core.events import Conversation, ConversationsPage, HistoryPage
 from chat_service.core.moderation import Role
 from chat_service.core.rules.talking import topic_of
 from chat_service.state import trimming
@@ -36,6 +36,18 @@ WITH seen (topic, since, until) AS (
     ), until FROM seen
 )
 SELECT topic, first, until FROM begun WHERE first <= until ORDER BY first LIMIT ?6
+"""
+
+_CONVERSATIONS = """
+WITH mine (sides, seq, number) AS MATERIALIZED (
+    SELECT t.name, t.seq, t.number FROM conversations c CROSS JOIN topics t ON t.id = c.topic
+        WHERE c.identity = ?1 AND t.seq < ?2 AND t.kept <= t.number ORDER BY t.seq DESC
+)
+SELECT '@' || i.name, mine.seq, mine.number FROM mine  -- of the sides '3,7' the integer is 3
+    CROSS JOIN identities i ON i.id = CAST(CASE CAST(sides AS INTEGER)
+        WHEN ?1 THEN substr(sides, instr(sides, ',') + 1) ELSE sides END AS INTEGER)
+    CROSS JOIN names n ON n.name = i.name AND n.identity = i.id
+    ORDER BY mine.seq DESC LIMIT ?3
 """
 
 
@@ -80,6 +92,20 @@ def history(
     )
     frames = [frame for (frame,) in rows]
     return HistoryPage(to, tuple(reversed(frames[:limit])), more=len(frames) > limit)
+
+
+def conversations(
+    db: apsw.Connection, identity: int, before_seq: int, limit: int
+) -> ConversationsPage:
+    """Return the latest conversations before a seq; see `Archive.conversations`.
+
+    They are put in order first, so that names are looked up for one page alone.
+    """
+    before = min(before_seq or _FOREVER, _FOREVER)
+    found = [
+        Conversation(*row) for row in db.execute(_CONVERSATIONS, (identity, before, limit + 1))
+    ]
+    return ConversationsPage(tuple(found[:limit]), more=len(found) > limit)
 
 
 def members(

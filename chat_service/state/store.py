@@ -15,7 +15,7 @@ import apsw
 
 from chat_service.core.commands import Entry, Trim
 from chat_service.core.errors import Unavailable
-from chat_service.core.events import HistoryPage
+from chat_service.core.events import ConversationsPage, HistoryPage
 from chat_service.core.moderation import Role
 from chat_service.core.outcome import Applied, Seat
 from chat_service.core.record import Record
@@ -132,6 +132,12 @@ class Store:
     async def history(self, identity: int, to: str, *, before_seq: int, limit: int) -> HistoryPage:
         """Return the latest messages before a seq; see `Archive.history`."""
         return await self._read(queries.history, identity, to, before_seq, limit)
+
+    async def conversations(
+        self, identity: int, *, before_seq: int, limit: int
+    ) -> ConversationsPage:
+        """Return conversations, the latest first; see `Archive.conversations`."""
+        return await self._read(queries.conversations, identity, before_seq, limit)
 
     async def members(
         self, identity: int, room: str, *, after: str, limit: int

@@ -137,6 +137,7 @@ _DECODERS: dict[str, Callable[[Any], CommandBody]] = {
     "leave": lambda it: commands.Leave(it.room),
     "who": lambda it: commands.Who(it.to, it.after),
     "history": lambda it: commands.History(it.to, it.before_seq, it.limit),
+    "conversations": lambda it: commands.Conversations(it.before_seq, it.limit),
     "ping": lambda it: commands.Ping(),  # noqa: ARG005
     "moderate": _moderate,
 }
@@ -351,6 +352,7 @@ def _fill_welcome(out: events_pb2.Welcome, it: events.Welcome) -> None:
     out.limits.max_history = limits.MAX_HISTORY
     out.limits.max_roster = limits.MAX_ROSTER
     out.limits.max_rooms = limits.MAX_ROOMS
+    out.limits.max_conversations = limits.MAX_CONVERSATIONS
     out.limits.presence_limit = it.presence_limit
     out.version = it.version
     out.token = it.token
@@ -376,6 +378,16 @@ def _fill_roster(out: events_pb2.Roster, it: events.Roster) -> None:
 
 def _role(role: Role | None) -> moderation_pb2.Role:
     return cast("moderation_pb2.Role", 0 if role is None else role.value)
+
+
+def _fill_conversations(out: events_pb2.ConversationsPage, it: events.ConversationsPage) -> None:
+    out.conversations.extend(
+        [
+            events_pb2.Conversation(to=c.to, last_seq=c.last_seq, last_number=c.last_number)
+            for c in it.conversations
+        ]
+    )
+    out.more = it.more
 
 
 def _fill_moderated(out: events_pb2.Moderated, it: events.Moderated) -> None:
@@ -422,6 +434,7 @@ _FILLERS: dict[type[EventBody], tuple[str, Callable[[Any, Any], None]]] = {
     events.Left: ("left", _fill_coming),
     events.Presence: ("presence", _fill_presence),
     events.Roster: ("roster", _fill_roster),
+    events.ConversationsPage: ("conversations", _fill_conversations),
     events.Gap: ("gap", _fill_gap),
     events.Goodbye: ("goodbye", _fill_goodbye),
     events.Pong: ("pong", _fill_pong),

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from chat_service.core import events
 from chat_service.core.address import LOBBY, is_room
-from chat_service.core.events import EventBody, GoodbyeReason, Member
+from chat_service.core.events import Conversation, EventBody, GoodbyeReason, Member
 from chat_service.core.moderation import ModerationAction, Role
 from chat_service.wire.protobuf import decode_frame
 
@@ -151,6 +151,18 @@ def _history(it: events.HistoryPage, _room: str, user: str) -> str:
     return "".join(said) or "* nothing was said yet\n"
 
 
+def _conversations(it: events.ConversationsPage, _room: str, _user: str) -> str:
+    lines = [*map(_conversation, it.conversations)]
+    if it.more:
+        lines.append("* …\n")
+    return "".join(lines) or "* nothing was said in private yet\n"
+
+
+def _conversation(it: Conversation) -> str:
+    messages = "message" if it.last_number == 1 else "messages"
+    return f"* with {it.to[1:]}: {it.last_number} {messages}\n"
+
+
 def _gap(_it: events.Gap, _room: str, _user: str) -> str:
     return "* some messages cannot be shown any more\n"
 
@@ -184,6 +196,7 @@ _RENDERERS: Final[dict[type[EventBody], Callable[[Any, str, str], str]]] = {
     events.Presence: _presence,
     events.Roster: _roster,
     events.HistoryPage: _history,
+    events.ConversationsPage: _conversations,
     events.Gap: _gap,
     events.Goodbye: _goodbye,
     events.Pong: _silence,

@@ -4,7 +4,17 @@ from collections.abc import Callable
 from typing import Final
 
 from chat_service.core.address import parse_room
-from chat_service.core.commands import CommandBody, History, Join, Leave, Ping, Quit, Send, Who
+from chat_service.core.commands import (
+    CommandBody,
+    Conversations,
+    History,
+    Join,
+    Leave,
+    Ping,
+    Quit,
+    Send,
+    Who,
+)
 from chat_service.core.errors import InvalidCommand
 from chat_service.core.limits import MAX_HISTORY
 from chat_service.wire import moderation
@@ -53,6 +63,10 @@ def _history(talk: Talk, count: str = "20") -> History:
     return History(talk.places.current, limit=min(limit, MAX_HISTORY))
 
 
+def _conversations(_talk: Talk) -> Conversations:
+    return Conversations()
+
+
 # The codec could answer the next two by itself, but then the answer would overtake those to the
 # commands before. A Ping goes the way that they go.
 
@@ -91,6 +105,7 @@ _ALL: Final = (
     Verb(_who, 0, 0, "/who", "lists who is in the current room"),
     Verb(_list_rooms, 0, 0, "/rooms", "lists the rooms you are in"),
     Verb(_history, 0, 1, "/history [N]", "shows the last N messages (20)"),
+    Verb(_conversations, 0, 0, "/conversations", "lists whom you have written with, latest first"),
     *moderation.VERBS,
     Verb(_register, 0, 0, "/register", "makes your name yours, with a password"),
     Verb(_login, 1, 1, "/login NAME", "starts anew under a name that is registered"),

@@ -83,6 +83,17 @@ async def test_slash_commands_work(start: Start, real_server: str) -> None:
     assert "/msg NAME text" in out
 
 
+async def test_conversations_are_listed(start: Start, real_server: str) -> None:
+    typed = "/conversations\n/msg lister a note\n/conversations\n"
+    status, out, err = await start(real_server, "lister").ended(typed)
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [
+        "* nothing was said in private yet",
+        "[you -> you] a note",
+        "* with lister: 1 message",
+    ]
+
+
 async def test_quit_ends_it_before_the_input_does(start: Start, real_server: str) -> None:
     process = start(real_server, "quitter")
     process.type("/quit\n")

@@ -91,12 +91,19 @@ async def test_queries_get_their_answers() -> None:
         page = events_pb2.HistoryPage(to="#dev", events=[message(7), message(8)], more=True)
         await peer.say(events_pb2.Event(ref=command.ref, history=page))
         command = await peer.command()
+        assert command.conversations == commands_pb2.Conversations(before_seq=9, limit=2)
+        ann = events_pb2.Conversation(to="@ann", last_seq=8, last_number=3)
+        listed = events_pb2.ConversationsPage(conversations=[ann], more=True)
+        await peer.say(events_pb2.Event(ref=command.ref, conversations=listed))
+        command = await peer.command()
         await peer.say(events_pb2.Event(ref=command.ref, pong=events_pb2.Pong()))
         await peer.until_left()
 
     async with serving(script) as server, ChatClient(server.address, "bob") as chat:
         page = await chat.history("#dev", before_seq=9, limit=2)
         assert [event.seq for event in page.events] == [7, 8]
+        listed = await chat.conversations(before_seq=9, limit=2)
+        assert ([it.to for it in listed.conversations], listed.more) == (["@ann"], True)
         assert 0 < await chat.ping() < 10
 
 

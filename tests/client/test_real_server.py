@@ -38,6 +38,17 @@ async def test_rooms_history_and_who(real_server: str) -> None:
         assert await chat.ping() > 0
 
 
+async def test_whom_one_has_written_with(real_server: str) -> None:
+    async with (
+        ChatClient(real_server, "writer") as chat,
+        ChatClient(real_server, "reader") as other,
+    ):
+        assert not (await chat.conversations()).conversations
+        ack = await other.send("@writer", "psst")
+        (it,) = (await chat.conversations()).conversations
+        assert (it.to, it.last_seq, it.last_number) == ("@reader", ack.seq, ack.number)
+
+
 async def test_a_cursor_bridges_two_processes(real_server: str) -> None:
     async with ChatClient(real_server, "bridge", client_id="kept", rooms=["#bridge"]) as first:
         await first.send("#bridge", "before")

@@ -62,6 +62,18 @@ def announcement(text: str, by: str = "") -> Event:
             ),
             "* in #lobby: ann, cy (away), di (owner, away), ed (moderator), flo",
         ),
+        (
+            Event(
+                conversations=events_pb2.ConversationsPage(
+                    conversations=[
+                        events_pb2.Conversation(to="@ann", last_seq=9, last_number=12),
+                        events_pb2.Conversation(to="@cyd", last_seq=3, last_number=1),
+                    ],
+                    more=True,
+                )
+            ),
+            "* with ann: 12 messages\n* with cyd: 1 message\n* …",
+        ),
         (deed("KICK"), "* ann has kicked bea from #dev"),
         (deed("KICK", user="bob", reason="spam"), "* ann has kicked bob from #dev (spam)"),
         (deed("BAN"), "* ann has banned bea from #dev"),
@@ -117,6 +129,7 @@ def test_rights_are_told_in_the_words_of_the_line_protocol(
         Event(moderated=events_pb2.Moderated(room="#dev", by="ann")),
         Event(presence=events_pb2.Presence(user="bob", online=True)),
         Event(history=events_pb2.HistoryPage(to="#lobby")),
+        Event(conversations=events_pb2.ConversationsPage()),
     ],
 )
 def test_what_needs_no_telling_is_no_line(event: Event) -> None:

@@ -77,6 +77,13 @@ class TcpPerson(Person):
         await self._answer(r"you are in: ")
         return [(it.sender, it.text) for it in self.heard[already:] if isinstance(it, Said)]
 
+    async def conversations(self) -> list[tuple[str, int]]:
+        self._write("/conversations", "/rooms")
+        found: list[tuple[str, int]] = []
+        while line := _CONVERSATION.match(await self._answer(r"with \S+: \d|you are in: ")):
+            found.append((f"@{line[1]}", int(line[2])))
+        return found
+
     async def tries(self, verb: str, room: str, user: str = "", rest: str = "") -> str:
         if verb in ("join", "leave"):
             return await self._refusal(f"/{verb} {room}", "/join #lobby")
@@ -146,6 +153,8 @@ class TcpPerson(Person):
 
 _TELNET = re.compile(rb"\xff[\xfb-\xfe].")
 """Whether the terminal is to show what is typed (RFC 854)."""
+
+_CONVERSATION = re.compile(r"\* with (\S+): (\d+) messages?$")
 
 _LINES: list[tuple[re.Pattern[str], Callable[..., Heard]]] = [
     (re.compile(r"\[(#\S+)\] \* (\S+) joined"), lambda _, room, user: JoinedRoom(room, user)),

@@ -47,6 +47,10 @@ class Person(ABC):
         """Return the last messages of a room: senders and texts."""
 
     @abstractmethod
+    async def conversations(self) -> list[tuple[str, int]]:
+        """Return whom one has written with, and how many messages, the latest first."""
+
+    @abstractmethod
     async def tries(self, verb: str, room: str, user: str = "", rest: str = "") -> str:
         """Do something in a room, to somebody; returns why it was refused, or nothing.
 

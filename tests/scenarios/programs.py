@@ -95,6 +95,10 @@ class FramePerson(Person):
         reply = await self.ask(history=commands_pb2.History(to=room, limit=count))
         return [(e.message.sender, e.message.text) for e in reply.history.events]
 
+    async def conversations(self) -> list[tuple[str, int]]:
+        reply = await self.ask(conversations=commands_pb2.Conversations())
+        return [(it.to, it.last_number) for it in reply.conversations.conversations]
+
     async def tries(self, verb: str, room: str, user: str = "", rest: str = "") -> str:
         asked = _ASK[verb](room) if verb in _ASK else {"moderate": command(verb, room, user, rest)}
         return str((await self.ask(**asked)).error.message)
@@ -257,6 +261,7 @@ _ASK: dict[str, Callable[[str], dict[str, Any]]] = {
     "leave": lambda room: {"leave": commands_pb2.Leave(room=room)},
     "who": lambda room: {"who": commands_pb2.Who(to=room)},
     "history": lambda room: {"history": commands_pb2.History(to=room)},
+    "conversations": lambda _: {"conversations": commands_pb2.Conversations()},
 }
 
 _OBSERVE: dict[str, Callable[[events_pb2.Event], Heard]] = {

@@ -131,6 +131,19 @@ async def test_history_gives_the_latest_messages_oldest_first(meet: Meet) -> Non
     assert await bob.history("#lobby", 5) == [("ann", f"line {n}") for n in range(25, 30)]
 
 
+async def test_whom_one_has_written_with_is_told_to_both_and_to_nobody_else(meet: Meet) -> None:
+    ann, bob, cyd = await meet("ann"), await meet("bob"), await meet("cyd")
+    await ann.say("psst", "@bob")
+    await bob.hears(Said("@bob", "ann", "psst"))
+    await bob.say("what?", "@ann")
+    await ann.hears(Said("@ann", "bob", "what?"))
+    await cyd.say("hi ann", "@ann")
+    await ann.hears(Said("@ann", "cyd", "hi ann"))
+    assert await ann.conversations() == [("@cyd", 1), ("@bob", 2)]
+    assert await bob.conversations() == [("@ann", 2)]
+    assert await cyd.conversations() == [("@ann", 1)]
+
+
 async def test_names_that_differ_by_case_are_one(meet: Meet) -> None:
     ann, bob = await meet("Ann"), await meet("bob")
     await bob.say("psst", "@ANN")

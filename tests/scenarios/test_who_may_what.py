@@ -29,6 +29,10 @@ ROLES: Final = ("outsider", "member", "moderator", "owner", "admin")
 # The admin of the server is a member; "visiting" is one who is not.
 Rights = dict[str, str]
 
+_OF_EVERYBODY: Final[Rights] = {
+    "outsider": "ok", "member": "ok", "moderator": "ok", "owner": "ok", "admin": "ok",
+    "visiting": "ok",
+}  # fmt: skip
 _OF_MEMBERS: Final[Rights] = {
     "outsider": "out", "member": "ok", "moderator": "ok", "owner": "ok", "admin": "ok",
     "visiting": "out",
@@ -61,6 +65,7 @@ TABLE: Final[dict[str, Rights]] = {
     "leave": _OF_MEMBERS,
     "who": _OF_MEMBERS,
     "history": _OF_MEMBERS,
+    "conversations": _OF_EVERYBODY,
     "private": _OF_THE_OWNER,
     "public": _OF_THE_OWNER,
     "kick": {

@@ -3,8 +3,9 @@
 import pytest
 
 from chat.v1 import commands_pb2, cursor_pb2, events_pb2
+from chat.v1.admin_pb2 import DeleteAccountRequest
 from chat_service.node import Node
-from tests.accounts import PASSWORD, make_account
+from tests.accounts import PASSWORD, Call, make_account
 from tests.transports.conftest import Enter, OpenStream
 from tests.transports.stream import Stream
 
@@ -13,6 +14,12 @@ async def history(stream: Stream, to: str) -> list[str]:
     """Return the texts of a conversation or room, as far as they are shown."""
     reply = await stream.ask(history=commands_pb2.History(to=to))
     return [event.message.text for event in reply.history.events]
+
+
+async def conversations(stream: Stream) -> list[str]:
+    """Return whom somebody has written with, as far as it is told."""
+    reply = await stream.ask(conversations=commands_pb2.Conversations())
+    return [it.to for it in reply.conversations.conversations]
 
 
 async def have_talked(ann: Stream, bob: Stream) -> None:
@@ -104,6 +111,30 @@ async def test_history_shows_only_ones_own_conversations(node: Node, enter: Ente
     assert await history(ann, "@bob") == ["from ann", "from bob"]
     assert await history(ann, "@eve") == ["hello ann"]
     assert await history(ann, "@ann") == []
+
+
+async def test_only_ones_own_conversations_are_listed(node: Node, enter: Enter) -> None:
+    ann, bob = await enter(node, "ann", "ann's"), await enter(node, "bob", "bob's")
+    await have_talked(ann, bob)
+    eve = await enter(node, "eve", "eve's")
+    assert await conversations(eve) == []
+    await eve.say("hello ann", to="@ann")
+    assert await conversations(eve) == ["@ann"]
+    assert await conversations(ann) == ["@eve", "@bob"]
+    assert await conversations(bob) == ["@ann"]
+
+
+async def test_a_deleted_accounts_conversations_are_nobodys_who_has_its_name_then(
+    node: Node, enter: Enter, call: Call
+) -> None:
+    root = await make_account(node, "root", admin=True)
+    token = await make_account(node, "bob")
+    ann, bob = await enter(node, "ann", "ann's"), await enter(node, "bob", "bob's", token=token)
+    await have_talked(ann, bob)
+    await call(node, DeleteAccountRequest(user="bob"), root)
+    await bob.ended()
+    guest = await enter(node, "bob", "bob's")
+    assert await conversations(ann) == await conversations(guest) == []
 
 
 async def test_history_of_a_room_that_one_is_not_in_is_refused(node: Node, enter: Enter) -> None:

@@ -29,6 +29,7 @@ async def test_the_welcome_says_who_one_is_and_what_is_allowed(node: Node, enter
         max_history=200,
         max_roster=1000,
         max_rooms=100,
+        max_conversations=200,
         presence_limit=500,
     )
 
@@ -57,6 +58,7 @@ async def test_a_second_hello_is_refused_and_changes_nothing(node: Node, enter: 
         {"leave": commands_pb2.Leave(room="#dev")},
         {"who": commands_pb2.Who()},
         {"history": commands_pb2.History(to="#lobby")},
+        {"conversations": commands_pb2.Conversations()},
         {"ping": commands_pb2.Ping()},
     ],
     ids=lambda kind: next(iter(kind)),
@@ -147,6 +149,7 @@ async def test_each_command_gets_one_reply_with_its_ref(node: Node, enter: Enter
         {"who": commands_pb2.Who(to="#dev")},
         {"history": commands_pb2.History(to="#lobby")},
         {"history": commands_pb2.History(to="#elsewhere")},
+        {"conversations": commands_pb2.Conversations()},
         {"leave": commands_pb2.Leave(room="#dev")},
         {"leave": commands_pb2.Leave(room="#lobby")},
         {},
@@ -158,7 +161,8 @@ async def test_each_command_gets_one_reply_with_its_ref(node: Node, enter: Enter
     replies = {event.ref: event.WhichOneof("kind") for event in ann.events if event.ref >= 100}
     assert sum(event.ref >= 100 for event in ann.events) == len(kinds)
     assert [replies[100 + i] for i in range(len(kinds))] == (
-        "ack error error ack ack error roster history error ack error error pong".split()
+        "ack error error ack ack error roster history error conversations "
+        "ack error error pong".split()
     )
 
 

@@ -225,6 +225,29 @@ async def test_another_guest_of_the_same_name_learns_nothing_of_the_first(
     assert second.texts == ["for the second"]
 
 
+async def conversations(stream: Stream) -> list[tuple[str, int]]:
+    reply = await stream.ask(conversations=commands_pb2.Conversations())
+    return [(it.to, it.last_number) for it in reply.conversations.conversations]
+
+
+@pytest.mark.parametrize("depart", [left, lost])
+async def test_a_name_that_has_passed_on_stands_for_no_conversation_of_the_first(
+    hasty_node: Node, enter: Enter, depart: Callable[[Stream], Awaitable[None]]
+) -> None:
+    ann = await enter(hasty_node, "ann", "ann's")
+    first = await enter(hasty_node, "bob", "first")
+    await first.say("from the first", to="@ann")
+    await depart(first)
+    assert await conversations(ann) == [("@bob", 1)]
+
+    second = await enter(hasty_node, "bob", "second")
+    assert await conversations(ann) == await conversations(second) == []
+    for text in ("one", "two"):
+        await ann.say(text, to="@bob")
+    assert await conversations(ann) == [("@bob", 2)]
+    assert await conversations(second) == [("@ann", 2)]
+
+
 async def test_the_cursor_of_the_first_gives_its_messages_to_no_other(
     node: Node, enter: Enter
 ) -> None:
@@ -257,6 +280,8 @@ async def test_the_first_finds_its_own_again_when_the_name_is_free(
     page = await first.ask(history=commands_pb2.History(to="@ann"))
     assert [event.message.text for event in page.history.events] == ["for the first"]
     assert "for the second" not in first.texts
+    assert await conversations(first) == [("@ann", 1)]
+    assert await conversations(ann) == [("@bob", 1)]
 
 
 async def after_the_grace(node: Node, enter: Enter, witness: Stream) -> None:

@@ -185,6 +185,53 @@ async def test_a_room_is_shown_from_its_beginning_to_who_joins_late(
     assert texts(await history(bob, "#dev")) == ["line 0", "line 1", "line 2"]
 
 
+# --- whom one has written with ---
+
+
+async def conversations(
+    stream: Stream, before_seq: int = 0, limit: int = 0
+) -> events_pb2.ConversationsPage:
+    asked = commands_pb2.Conversations(before_seq=before_seq, limit=limit)
+    reply = await stream.ask(conversations=asked)
+    assert reply.HasField("conversations"), reply
+    return reply.conversations
+
+
+async def test_conversations_lead_back_page_by_page_to_the_first(
+    node: Node, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_CONVERSATIONS", 3)
+    ann = await enter(node, "ann")
+    others = [f"@u{number}" for number in range(7)]
+    for other in others:
+        await enter(node, other[1:])
+        await ann.say("hi", to=other)
+    back: list[str] = []
+    before, more, limit = 0, True, 2
+    while more:
+        page = await conversations(ann, before, limit)
+        back += [it.to for it in page.conversations]
+        before, more, limit = page.conversations[-1].last_seq, page.more, 2**32 - 1
+    assert back == others[::-1]
+    assert len((await conversations(ann)).conversations) == 3
+    assert ann.welcome.limits.max_conversations == 3
+
+
+async def test_a_conversation_is_as_far_as_what_was_said_before_the_question(
+    node: Node, enter: Enter
+) -> None:
+    ann, bob = await enter(node, "ann"), await enter(node, "bob")
+    page = await conversations(ann)
+    assert (list(page.conversations), page.more) == ([], False)
+    await say_lines(bob, "@ann", 20)
+    sent = await ann.say("what?", to="@bob")
+    for stream, to in ((ann, "@bob"), (bob, "@ann")):
+        (it,) = (await conversations(stream)).conversations
+        assert (it.to, it.last_seq, it.last_number) == (to, sent.ack.seq, 21)
+        (last,) = (await history(stream, it.to, limit=1)).events
+        assert (last.seq, last.message.number) == (it.last_seq, it.last_number)
+
+
 # --- the backlog ---
 
 

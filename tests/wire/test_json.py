@@ -76,6 +76,11 @@ EPHEMERAL = st.one_of(
         ).map(tuple),
         st.booleans(),
     ),
+    st.builds(
+        events.ConversationsPage,
+        st.lists(st.builds(events.Conversation, NAMES, UINT64, UINT64)).map(tuple),
+        st.booleans(),
+    ),
     st.builds(events.Gap, st.text(), UINT64, UINT64, st.sampled_from(GapReason)),
     st.builds(events.Goodbye, st.sampled_from(GoodbyeReason), st.text(), st.booleans(), RETRY),
     st.just(events.Pong()),
@@ -168,6 +173,13 @@ ASKED: Final = st.one_of(
     st.fixed_dictionaries({"join": st.fixed_dictionaries({"room": TEXTS})}),
     st.fixed_dictionaries({"who": st.fixed_dictionaries({}, optional={"to": TEXTS})}),
     st.fixed_dictionaries({"history": st.fixed_dictionaries({"limit": UINT32})}),
+    st.fixed_dictionaries(
+        {
+            "conversations": st.fixed_dictionaries(
+                {}, optional={"beforeSeq": UINT64 | UINT64.map(str), "limit": UINT32}
+            )
+        }
+    ),
     st.just({"ping": {}}),
 )
 

@@ -112,6 +112,7 @@ def test_end_of_input_ends_the_last_line() -> None:
         ("/history", commands.History("#lobby", limit=20)),
         ("/history 5", commands.History("#lobby", limit=5)),
         ("/history 1000000", commands.History("#lobby", limit=MAX_HISTORY)),
+        ("/conversations", commands.Conversations()),
         ("/rooms", Ping()),
         ("/help", Ping()),
         ("/quit", commands.Quit()),
@@ -133,6 +134,7 @@ def test_a_line_asks(line: str, body: CommandBody) -> None:
         ("/join", "usage: /join #room"),
         ("/who #dev", "usage: /who"),
         ("/rooms all", "usage: /rooms"),
+        ("/conversations all", "usage: /conversations"),
         ("/help me", "usage: /help"),
         ("/quit now", "usage: /quit"),
         ("/history many", "usage: /history [N], with N from 1 on"),
@@ -189,7 +191,7 @@ def test_help_lists_every_command() -> None:
     assert all(line.startswith("* /") for line in lines)
     words = [line.split()[1] for line in lines]
     assert words == [
-        *("/msg", "/join", "/leave", "/who", "/rooms", "/history"),
+        *("/msg", "/join", "/leave", "/who", "/rooms", "/history", "/conversations"),
         *("/kick", "/ban", "/unban", "/mute", "/unmute", "/invite", "/private", "/public"),
         *("/op", "/deop", "/handover", "/register", "/login", "/password"),
         *("/help", "/quit", "//text"),

@@ -75,6 +75,11 @@ EPHEMERAL = st.one_of(
         st.lists(st.builds(events.Member, st.text(), st.booleans(), ROLES)).map(tuple),
         st.booleans(),
     ),
+    st.builds(
+        events.ConversationsPage,
+        st.lists(st.builds(events.Conversation, st.text(), UINT64, UINT64)).map(tuple),
+        st.booleans(),
+    ),
     st.builds(events.Gap, st.text(), UINT64, UINT64, st.sampled_from(GapReason)),
     st.builds(events.Goodbye, st.sampled_from(GoodbyeReason), st.text(), st.booleans(), RETRY),
     st.just(events.Pong()),
@@ -99,6 +104,7 @@ BODIES = st.one_of(
     st.builds(commands.Leave, st.text()),
     st.builds(commands.Who, st.text(), st.text()),
     st.builds(commands.History, st.text(), UINT64, UINT32),
+    st.builds(commands.Conversations, UINT64, UINT32),
     st.just(commands.Ping()),
 )
 
@@ -162,7 +168,7 @@ def test_a_client_reads_an_event_as_it_was_meant(body: EventBody, seq: int, ref:
     (event,) = parsed(encode_event(Event(body, seq, ref)))
     assert (event.seq, event.ref) == (seq, ref)
     kind = event.WhichOneof("kind")
-    assert kind == type(body).__name__.lower()
+    assert kind == type(body).__name__.lower().removesuffix("page")
     data = heard(getattr(event, kind))
     expected = said(body)
     assert isinstance(expected, dict)
@@ -180,6 +186,7 @@ def test_a_client_reads_an_event_as_it_was_meant(body: EventBody, seq: int, ref:
             "max_history": limits.MAX_HISTORY,
             "max_roster": limits.MAX_ROSTER,
             "max_rooms": limits.MAX_ROOMS,
+            "max_conversations": limits.MAX_CONVERSATIONS,
         }
     assert data == expected
 

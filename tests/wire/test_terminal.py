@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chat_service.core import events
 from chat_service.core.commands import Cursor
 from chat_service.core.errors import ErrorCode
-from chat_service.core.events import EventBody, GapReason, GoodbyeReason, Member
+from chat_service.core.events import Conversation, EventBody, GapReason, GoodbyeReason, Member
 from chat_service.core.moderation import ModerationAction as Action
 from chat_service.core.moderation import Role
 from chat_service.wire.protobuf import encode_event
@@ -79,6 +79,15 @@ def page(*said: events.Message, more: bool = False) -> events.HistoryPage:
             ),
             "* in #dev: ann (owner), bob (moderator, away), cyd\n",
         ),
+        (
+            events.ConversationsPage((Conversation("@bob", 9, 12), Conversation("@cyd", 3, 1))),
+            "* with bob: 12 messages\n* with cyd: 1 message\n",
+        ),
+        (
+            events.ConversationsPage((Conversation("@bob", 9, 2),), more=True),
+            "* with bob: 2 messages\n* …\n",
+        ),
+        (events.ConversationsPage(()), "* nothing was said in private yet\n"),
         (moderated(Action.KICK, reason="spam"), "* bob has kicked cyd from #dev (spam)\n"),
         (
             moderated(Action.BAN, reason="spam", until=UNTIL),

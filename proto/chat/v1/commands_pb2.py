@@ -27,7 +27,7 @@ from chat.v1 import moderation_pb2 as chat_dot_v1_dot_moderation__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63hat/v1/commands.proto\x12\x07\x63hat.v1\x1a\x14\x63hat/v1/cursor.proto\x1a\x18\x63hat/v1/moderation.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa6\x02\n\x07\x43ommand\x12\x0b\n\x03ref\x18\x01 \x01(\x04\x12\x1f\n\x05hello\x18\x02 \x01(\x0b\x32\x0e.chat.v1.HelloH\x00\x12\x1d\n\x04send\x18\x03 \x01(\x0b\x32\r.chat.v1.SendH\x00\x12\x1d\n\x04join\x18\x04 \x01(\x0b\x32\r.chat.v1.JoinH\x00\x12\x1f\n\x05leave\x18\x05 \x01(\x0b\x32\x0e.chat.v1.LeaveH\x00\x12\x1b\n\x03who\x18\x06 \x01(\x0b\x32\x0c.chat.v1.WhoH\x00\x12#\n\x07history\x18\x07 \x01(\x0b\x32\x10.chat.v1.HistoryH\x00\x12\x1d\n\x04ping\x18\x08 \x01(\x0b\x32\r.chat.v1.PingH\x00\x12%\n\x08moderate\x18\t \x01(\x0b\x32\x11.chat.v1.ModerateH\x00\x42\x06\n\x04kind\"\x8d\x01\n\x05Hello\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x1f\n\x06resume\x18\x03 \x01(\x0b\x32\x0f.chat.v1.Cursor\x12\x0f\n\x07\x62\x61\x63klog\x18\x04 \x01(\r\x12\x12\n\x08password\x18\x05 \x01(\tH\x00\x12\x0f\n\x05token\x18\x06 \x01(\tH\x00\x42\x0c\n\ncredential\"A\n\x04Send\x12\n\n\x02to\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05nonce\x18\x03 \x01(\x04\x12\x10\n\x08reply_to\x18\x04 \x01(\x04\"\x14\n\x04Join\x12\x0c\n\x04room\x18\x01 \x01(\t\"\x15\n\x05Leave\x12\x0c\n\x04room\x18\x01 \x01(\t\" \n\x03Who\x12\n\n\x02to\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\"8\n\x07History\x12\n\n\x02to\x18\x01 \x01(\t\x12\x12\n\nbefore_seq\x18\x02 \x01(\x04\x12\r\n\x05limit\x18\x03 \x01(\r\"\x06\n\x04Ping\"\x8e\x01\n\x08Moderate\x12\x0c\n\x04room\x18\x01 \x01(\t\x12)\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x19.chat.v1.ModerationAction\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63hat/v1/commands.proto\x12\x07\x63hat.v1\x1a\x14\x63hat/v1/cursor.proto\x1a\x18\x63hat/v1/moderation.proto\x1a\x1egoogle/protobuf/duration.proto\"\xd7\x02\n\x07\x43ommand\x12\x0b\n\x03ref\x18\x01 \x01(\x04\x12\x1f\n\x05hello\x18\x02 \x01(\x0b\x32\x0e.chat.v1.HelloH\x00\x12\x1d\n\x04send\x18\x03 \x01(\x0b\x32\r.chat.v1.SendH\x00\x12\x1d\n\x04join\x18\x04 \x01(\x0b\x32\r.chat.v1.JoinH\x00\x12\x1f\n\x05leave\x18\x05 \x01(\x0b\x32\x0e.chat.v1.LeaveH\x00\x12\x1b\n\x03who\x18\x06 \x01(\x0b\x32\x0c.chat.v1.WhoH\x00\x12#\n\x07history\x18\x07 \x01(\x0b\x32\x10.chat.v1.HistoryH\x00\x12\x1d\n\x04ping\x18\x08 \x01(\x0b\x32\r.chat.v1.PingH\x00\x12%\n\x08moderate\x18\t \x01(\x0b\x32\x11.chat.v1.ModerateH\x00\x12/\n\rconversations\x18\n \x01(\x0b\x32\x16.chat.v1.ConversationsH\x00\x42\x06\n\x04kind\"\x8d\x01\n\x05Hello\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x1f\n\x06resume\x18\x03 \x01(\x0b\x32\x0f.chat.v1.Cursor\x12\x0f\n\x07\x62\x61\x63klog\x18\x04 \x01(\r\x12\x12\n\x08password\x18\x05 \x01(\tH\x00\x12\x0f\n\x05token\x18\x06 \x01(\tH\x00\x42\x0c\n\ncredential\"A\n\x04Send\x12\n\n\x02to\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\r\n\x05nonce\x18\x03 \x01(\x04\x12\x10\n\x08reply_to\x18\x04 \x01(\x04\"\x14\n\x04Join\x12\x0c\n\x04room\x18\x01 \x01(\t\"\x15\n\x05Leave\x12\x0c\n\x04room\x18\x01 \x01(\t\" \n\x03Who\x12\n\n\x02to\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\"8\n\x07History\x12\n\n\x02to\x18\x01 \x01(\t\x12\x12\n\nbefore_seq\x18\x02 \x01(\x04\x12\r\n\x05limit\x18\x03 \x01(\r\"2\n\rConversations\x12\x12\n\nbefore_seq\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\"\x06\n\x04Ping\"\x8e\x01\n\x08Moderate\x12\x0c\n\x04room\x18\x01 \x01(\t\x12)\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x19.chat.v1.ModerationAction\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Durationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,21 +35,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'chat.v1.commands_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COMMAND']._serialized_start=116
-  _globals['_COMMAND']._serialized_end=410
-  _globals['_HELLO']._serialized_start=413
-  _globals['_HELLO']._serialized_end=554
-  _globals['_SEND']._serialized_start=556
-  _globals['_SEND']._serialized_end=621
-  _globals['_JOIN']._serialized_start=623
-  _globals['_JOIN']._serialized_end=643
-  _globals['_LEAVE']._serialized_start=645
-  _globals['_LEAVE']._serialized_end=666
-  _globals['_WHO']._serialized_start=668
-  _globals['_WHO']._serialized_end=700
-  _globals['_HISTORY']._serialized_start=702
-  _globals['_HISTORY']._serialized_end=758
-  _globals['_PING']._serialized_start=760
-  _globals['_PING']._serialized_end=766
-  _globals['_MODERATE']._serialized_start=769
-  _globals['_MODERATE']._serialized_end=911
+  _globals['_COMMAND']._serialized_end=459
+  _globals['_HELLO']._serialized_start=462
+  _globals['_HELLO']._serialized_end=603
+  _globals['_SEND']._serialized_start=605
+  _globals['_SEND']._serialized_end=670
+  _globals['_JOIN']._serialized_start=672
+  _globals['_JOIN']._serialized_end=692
+  _globals['_LEAVE']._serialized_start=694
+  _globals['_LEAVE']._serialized_end=715
+  _globals['_WHO']._serialized_start=717
+  _globals['_WHO']._serialized_end=749
+  _globals['_HISTORY']._serialized_start=751
+  _globals['_HISTORY']._serialized_end=807
+  _globals['_CONVERSATIONS']._serialized_start=809
+  _globals['_CONVERSATIONS']._serialized_end=859
+  _globals['_PING']._serialized_start=861
+  _globals['_PING']._serialized_end=867
+  _globals['_MODERATE']._serialized_start=870
+  _globals['_MODERATE']._serialized_end=1012
 # @@protoc_insertion_point(module_scope)

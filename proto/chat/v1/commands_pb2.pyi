@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Command(_message.Message):
-    __slots__ = ("ref", "hello", "send", "join", "leave", "who", "history", "ping", "moderate")
+    __slots__ = ("ref", "hello", "send", "join", "leave", "who", "history", "ping", "moderate", "conversations")
     REF_FIELD_NUMBER: _ClassVar[int]
     HELLO_FIELD_NUMBER: _ClassVar[int]
     SEND_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class Command(_message.Message):
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     PING_FIELD_NUMBER: _ClassVar[int]
     MODERATE_FIELD_NUMBER: _ClassVar[int]
+    CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
     ref: int
     hello: Hello
     send: Send
@@ -30,7 +31,8 @@ class Command(_message.Message):
     history: History
     ping: Ping
     moderate: Moderate
-    def __init__(self, ref: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., send: _Optional[_Union[Send, _Mapping]] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., who: _Optional[_Union[Who, _Mapping]] = ..., history: _Optional[_Union[History, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., moderate: _Optional[_Union[Moderate, _Mapping]] = ...) -> None: ...
+    conversations: Conversations
+    def __init__(self, ref: _Optional[int] = ..., hello: _Optional[_Union[Hello, _Mapping]] = ..., send: _Optional[_Union[Send, _Mapping]] = ..., join: _Optional[_Union[Join, _Mapping]] = ..., leave: _Optional[_Union[Leave, _Mapping]] = ..., who: _Optional[_Union[Who, _Mapping]] = ..., history: _Optional[_Union[History, _Mapping]] = ..., ping: _Optional[_Union[Ping, _Mapping]] = ..., moderate: _Optional[_Union[Moderate, _Mapping]] = ..., conversations: _Optional[_Union[Conversations, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("user", "client_id", "resume", "backlog", "password", "token")
@@ -89,6 +91,14 @@ class History(_message.Message):
     before_seq: int
     limit: int
     def __init__(self, to: _Optional[str] = ..., before_seq: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
+
+class Conversations(_message.Message):
+    __slots__ = ("before_seq", "limit")
+    BEFORE_SEQ_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    before_seq: int
+    limit: int
+    def __init__(self, before_seq: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class Ping(_message.Message):
     __slots__ = ()

@@ -28,51 +28,55 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x63hat/v1/events.proto\x12\x07\x63hat.v1\x1a\x14\x63hat/v1/cursor.proto\x1a\x18\x63hat/v1/moderation.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9f\x04\n\x05\x45vent\x12\x0b\n\x03ref\x18\x01 \x01(\x04\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12#\n\x07welcome\x18\x03 \x01(\x0b\x32\x10.chat.v1.WelcomeH\x00\x12\x1b\n\x03\x61\x63k\x18\x04 \x01(\x0b\x32\x0c.chat.v1.AckH\x00\x12\x1f\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x0e.chat.v1.ErrorH\x00\x12#\n\x07message\x18\x06 \x01(\x0b\x32\x10.chat.v1.MessageH\x00\x12!\n\x06joined\x18\x07 \x01(\x0b\x32\x0f.chat.v1.JoinedH\x00\x12\x1d\n\x04left\x18\x08 \x01(\x0b\x32\r.chat.v1.LeftH\x00\x12%\n\x08presence\x18\t \x01(\x0b\x32\x11.chat.v1.PresenceH\x00\x12!\n\x06roster\x18\n \x01(\x0b\x32\x0f.chat.v1.RosterH\x00\x12\'\n\x07history\x18\x0b \x01(\x0b\x32\x14.chat.v1.HistoryPageH\x00\x12\x1b\n\x03gap\x18\x0c \x01(\x0b\x32\x0c.chat.v1.GapH\x00\x12#\n\x07goodbye\x18\r \x01(\x0b\x32\x10.chat.v1.GoodbyeH\x00\x12\x1d\n\x04pong\x18\x0e \x01(\x0b\x32\r.chat.v1.PongH\x00\x12\'\n\tmoderated\x18\x0f \x01(\x0b\x32\x12.chat.v1.ModeratedH\x00\x12-\n\x0c\x61nnouncement\x18\x10 \x01(\x0b\x32\x15.chat.v1.AnnouncementH\x00\x42\x06\n\x04kind\"\xc1\x01\n\x07Welcome\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x1f\n\x06\x63ursor\x18\x03 \x01(\x0b\x32\x0f.chat.v1.Cursor\x12\x0f\n\x07resumed\x18\x04 \x01(\x08\x12\x12\n\nlast_nonce\x18\x05 \x01(\x04\x12\r\n\x05rooms\x18\x06 \x03(\t\x12\x1f\n\x06limits\x18\x07 \x01(\x0b\x32\x0f.chat.v1.Limits\x12\x0f\n\x07version\x18\x08 \x01(\t\x12\r\n\x05token\x18\t \x01(\t\"\xa2\x01\n\x06Limits\x12\x16\n\x0emax_text_bytes\x18\x01 \x01(\r\x12\x17\n\x0fmax_frame_bytes\x18\x02 \x01(\r\x12\x13\n\x0bmax_backlog\x18\x03 \x01(\r\x12\x13\n\x0bmax_history\x18\x04 \x01(\r\x12\x12\n\nmax_roster\x18\x05 \x01(\r\x12\x11\n\tmax_rooms\x18\x06 \x01(\r\x12\x16\n\x0epresence_limit\x18\x07 \x01(\r\"q\n\x03\x41\x63k\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12\r\n\x05nonce\x18\x03 \x01(\x04\x12\x11\n\tduplicate\x18\x04 \x01(\x08\x12+\n\x07sent_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\x05\x45rror\x12 \n\x04\x63ode\x18\x01 \x01(\x0e\x32\x12.chat.v1.ErrorCode\x12\x0f\n\x07message\x18\x02 \x01(\t\x12.\n\x0bretry_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x82\x01\n\x07Message\x12\n\n\x02to\x18\x01 \x01(\t\x12\x0e\n\x06sender\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x04\x12\x0c\n\x04text\x18\x04 \x01(\t\x12+\n\x07sent_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08reply_to\x18\x06 \x01(\x04\"$\n\x06Joined\x12\x0c\n\x04room\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\"\"\n\x04Left\x12\x0c\n\x04room\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\"\x99\x01\n\tModerated\x12\x0c\n\x04room\x18\x01 \x01(\t\x12)\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x19.chat.v1.ModerationAction\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\n\n\x02\x62y\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12)\n\x05until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\x0c\x41nnouncement\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12+\n\x07sent_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"(\n\x08Presence\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06online\x18\x02 \x01(\x08\"D\n\x06Roster\x12\n\n\x02to\x18\x01 \x01(\t\x12 \n\x07members\x18\x02 \x03(\x0b\x32\x0f.chat.v1.Member\x12\x0c\n\x04more\x18\x03 \x01(\x08\"C\n\x06Member\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06online\x18\x02 \x01(\x08\x12\x1b\n\x04role\x18\x03 \x01(\x0e\x32\r.chat.v1.Role\"G\n\x0bHistoryPage\x12\x1e\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x0e.chat.v1.Event\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0c\n\x04more\x18\x03 \x01(\x08\"\\\n\x03Gap\x12\n\n\x02to\x18\x01 \x01(\t\x12\x11\n\tafter_seq\x18\x02 \x01(\x04\x12\x12\n\nbefore_seq\x18\x03 \x01(\x04\x12\"\n\x06reason\x18\x04 \x01(\x0e\x32\x12.chat.v1.GapReason\"\x85\x01\n\x07Goodbye\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.chat.v1.GoodbyeReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\treconnect\x18\x03 \x01(\x08\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x06\n\x04Pong*\xf5\x03\n\tErrorCode\x12\x1a\n\x16\x45RROR_CODE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45RROR_CODE_MALFORMED\x10\x01\x12\x1e\n\x1a\x45RROR_CODE_INVALID_COMMAND\x10\x02\x12\x1d\n\x19\x45RROR_CODE_HELLO_REQUIRED\x10\x03\x12\x1e\n\x1a\x45RROR_CODE_INVALID_ADDRESS\x10\x04\x12\x1b\n\x17\x45RROR_CODE_INVALID_TEXT\x10\x05\x12\x18\n\x14\x45RROR_CODE_TOO_LARGE\x10\x06\x12\x19\n\x15\x45RROR_CODE_NAME_TAKEN\x10\x07\x12\x1b\n\x17\x45RROR_CODE_NO_SUCH_USER\x10\x08\x12\x1b\n\x17\x45RROR_CODE_NOT_A_MEMBER\x10\t\x12\x1c\n\x18\x45RROR_CODE_LIMIT_REACHED\x10\n\x12\x1b\n\x17\x45RROR_CODE_RATE_LIMITED\x10\x0b\x12\x1a\n\x16\x45RROR_CODE_UNAVAILABLE\x10\x0c\x12\x17\n\x13\x45RROR_CODE_INTERNAL\x10\r\x12\x1e\n\x1a\x45RROR_CODE_UNAUTHENTICATED\x10\x0e\x12 \n\x1c\x45RROR_CODE_PERMISSION_DENIED\x10\x0f\x12\x15\n\x11\x45RROR_CODE_BANNED\x10\x10*]\n\tGapReason\x12\x1a\n\x16GAP_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18GAP_REASON_EPOCH_CHANGED\x10\x01\x12\x16\n\x12GAP_REASON_TRIMMED\x10\x02*\xf4\x02\n\rGoodbyeReason\x12\x1e\n\x1aGOODBYE_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17GOODBYE_REASON_SHUTDOWN\x10\x01\x12 \n\x1cGOODBYE_REASON_SLOW_CONSUMER\x10\x02\x12\x1d\n\x19GOODBYE_REASON_SUPERSEDED\x10\x03\x12\x1a\n\x16GOODBYE_REASON_REFUSED\x10\x04\x12!\n\x1dGOODBYE_REASON_PROTOCOL_ERROR\x10\x05\x12\x1f\n\x1bGOODBYE_REASON_RATE_LIMITED\x10\x06\x12\x1b\n\x17GOODBYE_REASON_INTERNAL\x10\x07\x12\x17\n\x13GOODBYE_REASON_LEFT\x10\x08\x12\x1a\n\x16GOODBYE_REASON_REVOKED\x10\t\x12\x18\n\x14GOODBYE_REASON_ENDED\x10\n\x12\x19\n\x15GOODBYE_REASON_BANNED\x10\x0b\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x63hat/v1/events.proto\x12\x07\x63hat.v1\x1a\x14\x63hat/v1/cursor.proto\x1a\x18\x63hat/v1/moderation.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x04\n\x05\x45vent\x12\x0b\n\x03ref\x18\x01 \x01(\x04\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12#\n\x07welcome\x18\x03 \x01(\x0b\x32\x10.chat.v1.WelcomeH\x00\x12\x1b\n\x03\x61\x63k\x18\x04 \x01(\x0b\x32\x0c.chat.v1.AckH\x00\x12\x1f\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x0e.chat.v1.ErrorH\x00\x12#\n\x07message\x18\x06 \x01(\x0b\x32\x10.chat.v1.MessageH\x00\x12!\n\x06joined\x18\x07 \x01(\x0b\x32\x0f.chat.v1.JoinedH\x00\x12\x1d\n\x04left\x18\x08 \x01(\x0b\x32\r.chat.v1.LeftH\x00\x12%\n\x08presence\x18\t \x01(\x0b\x32\x11.chat.v1.PresenceH\x00\x12!\n\x06roster\x18\n \x01(\x0b\x32\x0f.chat.v1.RosterH\x00\x12\'\n\x07history\x18\x0b \x01(\x0b\x32\x14.chat.v1.HistoryPageH\x00\x12\x1b\n\x03gap\x18\x0c \x01(\x0b\x32\x0c.chat.v1.GapH\x00\x12#\n\x07goodbye\x18\r \x01(\x0b\x32\x10.chat.v1.GoodbyeH\x00\x12\x1d\n\x04pong\x18\x0e \x01(\x0b\x32\r.chat.v1.PongH\x00\x12\'\n\tmoderated\x18\x0f \x01(\x0b\x32\x12.chat.v1.ModeratedH\x00\x12-\n\x0c\x61nnouncement\x18\x10 \x01(\x0b\x32\x15.chat.v1.AnnouncementH\x00\x12\x33\n\rconversations\x18\x11 \x01(\x0b\x32\x1a.chat.v1.ConversationsPageH\x00\x42\x06\n\x04kind\"\xc1\x01\n\x07Welcome\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\x12\x1f\n\x06\x63ursor\x18\x03 \x01(\x0b\x32\x0f.chat.v1.Cursor\x12\x0f\n\x07resumed\x18\x04 \x01(\x08\x12\x12\n\nlast_nonce\x18\x05 \x01(\x04\x12\r\n\x05rooms\x18\x06 \x03(\t\x12\x1f\n\x06limits\x18\x07 \x01(\x0b\x32\x0f.chat.v1.Limits\x12\x0f\n\x07version\x18\x08 \x01(\t\x12\r\n\x05token\x18\t \x01(\t\"\xbd\x01\n\x06Limits\x12\x16\n\x0emax_text_bytes\x18\x01 \x01(\r\x12\x17\n\x0fmax_frame_bytes\x18\x02 \x01(\r\x12\x13\n\x0bmax_backlog\x18\x03 \x01(\r\x12\x13\n\x0bmax_history\x18\x04 \x01(\r\x12\x12\n\nmax_roster\x18\x05 \x01(\r\x12\x11\n\tmax_rooms\x18\x06 \x01(\r\x12\x16\n\x0epresence_limit\x18\x07 \x01(\r\x12\x19\n\x11max_conversations\x18\x08 \x01(\r\"q\n\x03\x41\x63k\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12\r\n\x05nonce\x18\x03 \x01(\x04\x12\x11\n\tduplicate\x18\x04 \x01(\x08\x12+\n\x07sent_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\x05\x45rror\x12 \n\x04\x63ode\x18\x01 \x01(\x0e\x32\x12.chat.v1.ErrorCode\x12\x0f\n\x07message\x18\x02 \x01(\t\x12.\n\x0bretry_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x82\x01\n\x07Message\x12\n\n\x02to\x18\x01 \x01(\t\x12\x0e\n\x06sender\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x04\x12\x0c\n\x04text\x18\x04 \x01(\t\x12+\n\x07sent_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08reply_to\x18\x06 \x01(\x04\"$\n\x06Joined\x12\x0c\n\x04room\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\"\"\n\x04Left\x12\x0c\n\x04room\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\"\x99\x01\n\tModerated\x12\x0c\n\x04room\x18\x01 \x01(\t\x12)\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x19.chat.v1.ModerationAction\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\n\n\x02\x62y\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12)\n\x05until\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"U\n\x0c\x41nnouncement\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\n\n\x02\x62y\x18\x02 \x01(\t\x12+\n\x07sent_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"(\n\x08Presence\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06online\x18\x02 \x01(\x08\"D\n\x06Roster\x12\n\n\x02to\x18\x01 \x01(\t\x12 \n\x07members\x18\x02 \x03(\x0b\x32\x0f.chat.v1.Member\x12\x0c\n\x04more\x18\x03 \x01(\x08\"C\n\x06Member\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06online\x18\x02 \x01(\x08\x12\x1b\n\x04role\x18\x03 \x01(\x0e\x32\r.chat.v1.Role\"G\n\x0bHistoryPage\x12\x1e\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x0e.chat.v1.Event\x12\n\n\x02to\x18\x02 \x01(\t\x12\x0c\n\x04more\x18\x03 \x01(\x08\"O\n\x11\x43onversationsPage\x12,\n\rconversations\x18\x01 \x03(\x0b\x32\x15.chat.v1.Conversation\x12\x0c\n\x04more\x18\x02 \x01(\x08\"A\n\x0c\x43onversation\x12\n\n\x02to\x18\x01 \x01(\t\x12\x10\n\x08last_seq\x18\x02 \x01(\x04\x12\x13\n\x0blast_number\x18\x03 \x01(\x04\"\\\n\x03Gap\x12\n\n\x02to\x18\x01 \x01(\t\x12\x11\n\tafter_seq\x18\x02 \x01(\x04\x12\x12\n\nbefore_seq\x18\x03 \x01(\x04\x12\"\n\x06reason\x18\x04 \x01(\x0e\x32\x12.chat.v1.GapReason\"\x85\x01\n\x07Goodbye\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.chat.v1.GoodbyeReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\treconnect\x18\x03 \x01(\x08\x12.\n\x0bretry_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x06\n\x04Pong*\xf5\x03\n\tErrorCode\x12\x1a\n\x16\x45RROR_CODE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45RROR_CODE_MALFORMED\x10\x01\x12\x1e\n\x1a\x45RROR_CODE_INVALID_COMMAND\x10\x02\x12\x1d\n\x19\x45RROR_CODE_HELLO_REQUIRED\x10\x03\x12\x1e\n\x1a\x45RROR_CODE_INVALID_ADDRESS\x10\x04\x12\x1b\n\x17\x45RROR_CODE_INVALID_TEXT\x10\x05\x12\x18\n\x14\x45RROR_CODE_TOO_LARGE\x10\x06\x12\x19\n\x15\x45RROR_CODE_NAME_TAKEN\x10\x07\x12\x1b\n\x17\x45RROR_CODE_NO_SUCH_USER\x10\x08\x12\x1b\n\x17\x45RROR_CODE_NOT_A_MEMBER\x10\t\x12\x1c\n\x18\x45RROR_CODE_LIMIT_REACHED\x10\n\x12\x1b\n\x17\x45RROR_CODE_RATE_LIMITED\x10\x0b\x12\x1a\n\x16\x45RROR_CODE_UNAVAILABLE\x10\x0c\x12\x17\n\x13\x45RROR_CODE_INTERNAL\x10\r\x12\x1e\n\x1a\x45RROR_CODE_UNAUTHENTICATED\x10\x0e\x12 \n\x1c\x45RROR_CODE_PERMISSION_DENIED\x10\x0f\x12\x15\n\x11\x45RROR_CODE_BANNED\x10\x10*]\n\tGapReason\x12\x1a\n\x16GAP_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18GAP_REASON_EPOCH_CHANGED\x10\x01\x12\x16\n\x12GAP_REASON_TRIMMED\x10\x02*\xf4\x02\n\rGoodbyeReason\x12\x1e\n\x1aGOODBYE_REASON_UNSPECIFIED\x10\x00\x12\x1b\n\x17GOODBYE_REASON_SHUTDOWN\x10\x01\x12 \n\x1cGOODBYE_REASON_SLOW_CONSUMER\x10\x02\x12\x1d\n\x19GOODBYE_REASON_SUPERSEDED\x10\x03\x12\x1a\n\x16GOODBYE_REASON_REFUSED\x10\x04\x12!\n\x1dGOODBYE_REASON_PROTOCOL_ERROR\x10\x05\x12\x1f\n\x1bGOODBYE_REASON_RATE_LIMITED\x10\x06\x12\x1b\n\x17GOODBYE_REASON_INTERNAL\x10\x07\x12\x17\n\x13GOODBYE_REASON_LEFT\x10\x08\x12\x1a\n\x16GOODBYE_REASON_REVOKED\x10\t\x12\x18\n\x14GOODBYE_REASON_ENDED\x10\n\x12\x19\n\x15GOODBYE_REASON_BANNED\x10\x0b\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'chat.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERRORCODE']._serialized_start=2219
-  _globals['_ERRORCODE']._serialized_end=2720
-  _globals['_GAPREASON']._serialized_start=2722
-  _globals['_GAPREASON']._serialized_end=2815
-  _globals['_GOODBYEREASON']._serialized_start=2818
-  _globals['_GOODBYEREASON']._serialized_end=3190
+  _globals['_ERRORCODE']._serialized_start=2447
+  _globals['_ERRORCODE']._serialized_end=2948
+  _globals['_GAPREASON']._serialized_start=2950
+  _globals['_GAPREASON']._serialized_end=3043
+  _globals['_GOODBYEREASON']._serialized_start=3046
+  _globals['_GOODBYEREASON']._serialized_end=3418
   _globals['_EVENT']._serialized_start=147
-  _globals['_EVENT']._serialized_end=690
-  _globals['_WELCOME']._serialized_start=693
-  _globals['_WELCOME']._serialized_end=886
-  _globals['_LIMITS']._serialized_start=889
-  _globals['_LIMITS']._serialized_end=1051
-  _globals['_ACK']._serialized_start=1053
-  _globals['_ACK']._serialized_end=1166
-  _globals['_ERROR']._serialized_start=1168
-  _globals['_ERROR']._serialized_end=1274
-  _globals['_MESSAGE']._serialized_start=1277
-  _globals['_MESSAGE']._serialized_end=1407
-  _globals['_JOINED']._serialized_start=1409
-  _globals['_JOINED']._serialized_end=1445
-  _globals['_LEFT']._serialized_start=1447
-  _globals['_LEFT']._serialized_end=1481
-  _globals['_MODERATED']._serialized_start=1484
-  _globals['_MODERATED']._serialized_end=1637
-  _globals['_ANNOUNCEMENT']._serialized_start=1639
-  _globals['_ANNOUNCEMENT']._serialized_end=1724
-  _globals['_PRESENCE']._serialized_start=1726
-  _globals['_PRESENCE']._serialized_end=1766
-  _globals['_ROSTER']._serialized_start=1768
-  _globals['_ROSTER']._serialized_end=1836
-  _globals['_MEMBER']._serialized_start=1838
-  _globals['_MEMBER']._serialized_end=1905
-  _globals['_HISTORYPAGE']._serialized_start=1907
-  _globals['_HISTORYPAGE']._serialized_end=1978
-  _globals['_GAP']._serialized_start=1980
-  _globals['_GAP']._serialized_end=2072
-  _globals['_GOODBYE']._serialized_start=2075
-  _globals['_GOODBYE']._serialized_end=2208
-  _globals['_PONG']._serialized_start=2210
-  _globals['_PONG']._serialized_end=2216
+  _globals['_EVENT']._serialized_end=743
+  _globals['_WELCOME']._serialized_start=746
+  _globals['_WELCOME']._serialized_end=939
+  _globals['_LIMITS']._serialized_start=942
+  _globals['_LIMITS']._serialized_end=1131
+  _globals['_ACK']._serialized_start=1133
+  _globals['_ACK']._serialized_end=1246
+  _globals['_ERROR']._serialized_start=1248
+  _globals['_ERROR']._serialized_end=1354
+  _globals['_MESSAGE']._serialized_start=1357
+  _globals['_MESSAGE']._serialized_end=1487
+  _globals['_JOINED']._serialized_start=1489
+  _globals['_JOINED']._serialized_end=1525
+  _globals['_LEFT']._serialized_start=1527
+  _globals['_LEFT']._serialized_end=1561
+  _globals['_MODERATED']._serialized_start=1564
+  _globals['_MODERATED']._serialized_end=1717
+  _globals['_ANNOUNCEMENT']._serialized_start=1719
+  _globals['_ANNOUNCEMENT']._serialized_end=1804
+  _globals['_PRESENCE']._serialized_start=1806
+  _globals['_PRESENCE']._serialized_end=1846
+  _globals['_ROSTER']._serialized_start=1848
+  _globals['_ROSTER']._serialized_end=1916
+  _globals['_MEMBER']._serialized_start=1918
+  _globals['_MEMBER']._serialized_end=1985
+  _globals['_HISTORYPAGE']._serialized_start=1987
+  _globals['_HISTORYPAGE']._serialized_end=2058
+  _globals['_CONVERSATIONSPAGE']._serialized_start=2060
+  _globals['_CONVERSATIONSPAGE']._serialized_end=2139
+  _globals['_CONVERSATION']._serialized_start=2141
+  _globals['_CONVERSATION']._serialized_end=2206
+  _globals['_GAP']._serialized_start=2208
+  _globals['_GAP']._serialized_end=2300
+  _globals['_GOODBYE']._serialized_start=2303
+  _globals['_GOODBYE']._serialized_end=2436
+  _globals['_PONG']._serialized_start=2438
+  _globals['_PONG']._serialized_end=2444
 # @@protoc_insertion_point(module_scope)

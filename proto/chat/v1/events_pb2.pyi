@@ -87,7 +87,7 @@ GOODBYE_REASON_ENDED: GoodbyeReason
 GOODBYE_REASON_BANNED: GoodbyeReason
 
 class Event(_message.Message):
-    __slots__ = ("ref", "seq", "welcome", "ack", "error", "message", "joined", "left", "presence", "roster", "history", "gap", "goodbye", "pong", "moderated", "announcement")
+    __slots__ = ("ref", "seq", "welcome", "ack", "error", "message", "joined", "left", "presence", "roster", "history", "gap", "goodbye", "pong", "moderated", "announcement", "conversations")
     REF_FIELD_NUMBER: _ClassVar[int]
     SEQ_FIELD_NUMBER: _ClassVar[int]
     WELCOME_FIELD_NUMBER: _ClassVar[int]
@@ -104,6 +104,7 @@ class Event(_message.Message):
     PONG_FIELD_NUMBER: _ClassVar[int]
     MODERATED_FIELD_NUMBER: _ClassVar[int]
     ANNOUNCEMENT_FIELD_NUMBER: _ClassVar[int]
+    CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
     ref: int
     seq: int
     welcome: Welcome
@@ -120,7 +121,8 @@ class Event(_message.Message):
     pong: Pong
     moderated: Moderated
     announcement: Announcement
-    def __init__(self, ref: _Optional[int] = ..., seq: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., joined: _Optional[_Union[Joined, _Mapping]] = ..., left: _Optional[_Union[Left, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., roster: _Optional[_Union[Roster, _Mapping]] = ..., history: _Optional[_Union[HistoryPage, _Mapping]] = ..., gap: _Optional[_Union[Gap, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., moderated: _Optional[_Union[Moderated, _Mapping]] = ..., announcement: _Optional[_Union[Announcement, _Mapping]] = ...) -> None: ...
+    conversations: ConversationsPage
+    def __init__(self, ref: _Optional[int] = ..., seq: _Optional[int] = ..., welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., error: _Optional[_Union[Error, _Mapping]] = ..., message: _Optional[_Union[Message, _Mapping]] = ..., joined: _Optional[_Union[Joined, _Mapping]] = ..., left: _Optional[_Union[Left, _Mapping]] = ..., presence: _Optional[_Union[Presence, _Mapping]] = ..., roster: _Optional[_Union[Roster, _Mapping]] = ..., history: _Optional[_Union[HistoryPage, _Mapping]] = ..., gap: _Optional[_Union[Gap, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ..., pong: _Optional[_Union[Pong, _Mapping]] = ..., moderated: _Optional[_Union[Moderated, _Mapping]] = ..., announcement: _Optional[_Union[Announcement, _Mapping]] = ..., conversations: _Optional[_Union[ConversationsPage, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("user", "session_id", "cursor", "resumed", "last_nonce", "rooms", "limits", "version", "token")
@@ -145,7 +147,7 @@ class Welcome(_message.Message):
     def __init__(self, user: _Optional[str] = ..., session_id: _Optional[str] = ..., cursor: _Optional[_Union[_cursor_pb2.Cursor, _Mapping]] = ..., resumed: _Optional[bool] = ..., last_nonce: _Optional[int] = ..., rooms: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ..., version: _Optional[str] = ..., token: _Optional[str] = ...) -> None: ...
 
 class Limits(_message.Message):
-    __slots__ = ("max_text_bytes", "max_frame_bytes", "max_backlog", "max_history", "max_roster", "max_rooms", "presence_limit")
+    __slots__ = ("max_text_bytes", "max_frame_bytes", "max_backlog", "max_history", "max_roster", "max_rooms", "presence_limit", "max_conversations")
     MAX_TEXT_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_FRAME_BYTES_FIELD_NUMBER: _ClassVar[int]
     MAX_BACKLOG_FIELD_NUMBER: _ClassVar[int]
@@ -153,6 +155,7 @@ class Limits(_message.Message):
     MAX_ROSTER_FIELD_NUMBER: _ClassVar[int]
     MAX_ROOMS_FIELD_NUMBER: _ClassVar[int]
     PRESENCE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    MAX_CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
     max_text_bytes: int
     max_frame_bytes: int
     max_backlog: int
@@ -160,7 +163,8 @@ class Limits(_message.Message):
     max_roster: int
     max_rooms: int
     presence_limit: int
-    def __init__(self, max_text_bytes: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_backlog: _Optional[int] = ..., max_history: _Optional[int] = ..., max_roster: _Optional[int] = ..., max_rooms: _Optional[int] = ..., presence_limit: _Optional[int] = ...) -> None: ...
+    max_conversations: int
+    def __init__(self, max_text_bytes: _Optional[int] = ..., max_frame_bytes: _Optional[int] = ..., max_backlog: _Optional[int] = ..., max_history: _Optional[int] = ..., max_roster: _Optional[int] = ..., max_rooms: _Optional[int] = ..., presence_limit: _Optional[int] = ..., max_conversations: _Optional[int] = ...) -> None: ...
 
 class Ack(_message.Message):
     __slots__ = ("seq", "number", "nonce", "duplicate", "sent_at")
@@ -281,6 +285,24 @@ class HistoryPage(_message.Message):
     to: str
     more: bool
     def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ..., to: _Optional[str] = ..., more: _Optional[bool] = ...) -> None: ...
+
+class ConversationsPage(_message.Message):
+    __slots__ = ("conversations", "more")
+    CONVERSATIONS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    conversations: _containers.RepeatedCompositeFieldContainer[Conversation]
+    more: bool
+    def __init__(self, conversations: _Optional[_Iterable[_Union[Conversation, _Mapping]]] = ..., more: _Optional[bool] = ...) -> None: ...
+
+class Conversation(_message.Message):
+    __slots__ = ("to", "last_seq", "last_number")
+    TO_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    LAST_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    to: str
+    last_seq: int
+    last_number: int
+    def __init__(self, to: _Optional[str] = ..., last_seq: _Optional[int] = ..., last_number: _Optional[int] = ...) -> None: ...
 
 class Gap(_message.Message):
     __slots__ = ("to", "after_seq", "before_seq", "reason")
