@@ -129,9 +129,10 @@ class StateFacts:
         return row is not None
 
     def lookalike(self, skeleton: str) -> str | None:
-        """Return the name of the account that looks like that."""
-        row = self.one("SELECT name FROM accounts WHERE skeleton = ?", skeleton)
-        return row[0] if row else None
+        """Return the name of an account that looks like that, if there is one."""
+        row = self.one("SELECT min(name) FROM accounts WHERE skeleton = ?", skeleton)
+        name: str | None = row[0]
+        return name
 
     def sign_in(self, digest: bytes) -> SignIn | None:
         """Return a session token, also one that has expired."""

@@ -120,7 +120,7 @@ class Facts(Protocol):
         """Tell whether an identity is an account's."""
 
     def lookalike(self, skeleton: str) -> str | None:
-        """Return the name of the account that looks like that, if there is one."""
+        """Return the name of an account that looks like that, if there is one."""
 
     def sign_in(self, digest: bytes) -> SignIn | None:
         """Return a session token, also one that has expired."""

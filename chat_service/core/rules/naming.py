@@ -13,6 +13,7 @@ from chat_service.core.commands import ByPassword, ByToken, Enter, Entry, Exit, 
 from chat_service.core.errors import LimitReached, NameTaken, Unauthenticated
 from chat_service.core.events import NAME_PASSED, Goodbye
 from chat_service.core.limits import MAX_SESSIONS
+from chat_service.core.lookalike import reduced
 from chat_service.core.rules.changes import (
     Change,
     Claim,
@@ -39,7 +40,7 @@ def enter(entry: Entry, body: Enter, facts: Facts) -> Decision:
     if account is not None:
         _check_crowd(entry, facts.holder(entry.user))
         return (_claim(account.identity, body, account=True),)
-    other = facts.lookalike(body.skeleton)
+    other = facts.lookalike(reduced(body.skeleton))
     if other is not None:
         raise NameTaken(f"the name {entry.user} looks like {other}, which is taken")
     if isinstance(body.proof, Vouched):
@@ -112,7 +113,7 @@ def _provision(entry: Entry, body: Enter, facts: Facts) -> Decision:
     """Make the account of somebody who is vouched for, whoever has the name as a guest."""
     holder = facts.holder(entry.user)
     evicted = evict(entry.user, holder, facts)
-    enlisted = Enlist(entry.user, None, None, body.skeleton)
+    enlisted = Enlist(entry.user, None, None, reduced(body.skeleton))
     return (*evicted, enlisted, _claim(None, body, account=True))
 
 
