@@ -119,6 +119,11 @@ class StateFacts:
             self.accounts[name] = _account(*row) if row else None
         return self.accounts[name]
 
+    def other_admin(self, name: str) -> bool:
+        """Tell whether there is an admin besides the account of that name."""
+        row = self.one("SELECT 1 FROM accounts WHERE admin AND name != ? LIMIT 1", name)
+        return row is not None
+
     def registered(self, identity: int) -> bool:
         """Tell whether an identity is an account's."""
         row = self.one(

@@ -108,6 +108,19 @@ async def test_a_banned_address_or_network_keeps_everybody_out(
     await enter(node, "cyd")
 
 
+async def test_an_admin_who_bans_his_own_address_is_not_locked_out(
+    node: Node, call: Call, enter: Enter, dial: Dial, root: str
+) -> None:
+    stays = await enter(node, "root", token=root)
+    await call(node, BanRequest(address="127.0.0.1"), root)
+    await stays.ping()
+    await enter(node, "root", token=root)
+    signed_in = await call(node, LoginRequest(user="root", password=PASSWORD))
+    await (await dial(node)).sign_in("root", PASSWORD)
+    await call(node, UnbanRequest(address="127.0.0.1"), signed_in.session.token)
+    await enter(node, "cyd")
+
+
 async def test_from_a_banned_address_nobody_registers_or_signs_in(
     node: Node, call: Call, root: str
 ) -> None:

@@ -116,6 +116,9 @@ class Facts(Protocol):
     def account(self, name: str) -> Account | None:
         """Return the account of a name, if it is one."""
 
+    def other_admin(self, name: str) -> bool:
+        """Tell whether there is an admin besides the account of that name."""
+
     def registered(self, identity: int) -> bool:
         """Tell whether an identity is an account's."""
 

@@ -33,6 +33,7 @@ from chat_service.core.rules.changes import (
 )
 from chat_service.core.rules.facts import FOR_GOOD, Facts, Holder, Room, Sanction
 from chat_service.core.rules.naming import speaker
+from chat_service.core.rules.proofs import is_admin
 from chat_service.core.rules.talking import topic_of
 from chat_service.core.value import Value
 
@@ -90,8 +91,7 @@ _ADMIN = Role.OWNER + 1
 
 
 def _rank(user: str, identity: int, room: str, facts: Facts) -> int:
-    account = facts.account(user)
-    if account is not None and account.admin:
+    if is_admin(user, facts):
         return _ADMIN
     known = facts.room(room)
     if (
@@ -129,8 +129,7 @@ def _check_rank(case: _Case, action: _Action, rank: int) -> None:
     """Let nobody act against those who stand as high, nor undo for himself what others did."""
     if action.needs is not Role.MODERATOR or case.body.action is ModerationAction.INVITE:
         return
-    account = case.facts.account(case.body.user)
-    if account is not None and account.admin and rank < _ADMIN:
+    if is_admin(case.body.user, case.facts) and rank < _ADMIN:
         raise PermissionDenied(f"{case.body.user} is an admin of this server")
     if rank <= case.room.role(case.identity) and rank < _ADMIN:
         raise PermissionDenied(f"{case.body.user} has as much right in {case.body.room} as you")

@@ -26,17 +26,18 @@ from chat_service.core.rules.changes import (
     Withdraw,
 )
 from chat_service.core.rules.facts import Facts, Holder
-from chat_service.core.rules.proofs import check_ban, prove
+from chat_service.core.rules.proofs import check_ban, is_admin, prove
 
 
 def enter(entry: Entry, body: Enter, facts: Facts) -> Decision:
     """Let a session have the name, if it is entitled to it."""
     account = facts.account(entry.user)
-    check_ban("", body.address, entry.at, facts)
+    if not is_admin(entry.user, facts):  # who may be at the address that he has banned
+        check_ban("", body.address, entry.at, facts)
     if account is not None:
         # Why and until when its name is banned concerns nobody but the account.
         prove(account, body.proof, entry.at, facts)
-    check_ban(entry.user, body.address, entry.at, facts)
+    check_ban(entry.user, "", entry.at, facts)
     if account is not None:
         _check_crowd(entry, facts.holder(entry.user))
         return (_claim(account.identity, body, account=True),)

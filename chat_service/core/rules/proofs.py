@@ -36,6 +36,12 @@ def require_admin(name: str, proof: Proof, at: int, facts: Facts) -> None:
         raise PermissionDenied("only an admin of this server may do that")
 
 
+def is_admin(name: str, facts: Facts) -> bool:
+    """Tell whether a name is that of an admin of this server."""
+    account = facts.account(name)
+    return account is not None and account.admin
+
+
 def check_ban(name: str, address: str, at: int, facts: Facts) -> None:
     """Raise Banned if a name or an address is kept out of this server."""
     ban = facts.banned(name, address, at)
