@@ -66,6 +66,15 @@ class Sanction(Value):
         """Tell whether it holds at a time."""
         return self.until == FOR_GOOD or at < self.until
 
+    def left(self, at: int) -> float | None:
+        """Return for how many seconds it still holds, None for good."""
+        return None if self.until == FOR_GOOD else (self.until - at) / 1_000_000
+
+    @property
+    def why(self) -> str:
+        """What to end a sentence with that tells somebody of it."""
+        return f": {self.reason}" if self.reason else ""
+
 
 class Room(Value):
     """Who may do what in a room. Bans and mutes are by name."""

@@ -18,7 +18,8 @@ from chat_service.core.errors import (
 )
 from chat_service.core.events import Ack, Moderated
 from chat_service.core.limits import MAX_INVITED, MAX_SANCTIONS
-from chat_service.core.moderation import ModerationAction, Role, SanctionKind
+from chat_service.core.moderation import SERVER_BANS, ModerationAction, Role, SanctionKind
+from chat_service.core.origin import is_address
 from chat_service.core.rules.admin import ends_at, in_force
 from chat_service.core.rules.changes import (
     Assign,
@@ -88,6 +89,7 @@ def moderate(entry: Entry, body: Moderate, facts: Facts) -> Decision:
 
 
 _ADMIN = Role.OWNER + 1
+_BANS = (ModerationAction.BAN, ModerationAction.UNBAN)
 
 
 def _rank(user: str, identity: int, room: str, facts: Facts) -> int:
@@ -111,7 +113,8 @@ def _needed(action: _Action, body: Moderate, room: Room) -> int:
 
 def _check_shape(body: Moderate, action: _Action) -> None:
     if body.room == LOBBY and not action.lobby:
-        raise InvalidCommand(f"that cannot be done in {LOBBY}")
+        hint = f": {SERVER_BANS}" if body.action in _BANS else ""
+        raise InvalidCommand(f"that cannot be done in {LOBBY}{hint}")
     if action.on_user != bool(body.user):
         raise InvalidCommand("say whom it is done to" if action.on_user else "name only the room")
 
@@ -121,7 +124,9 @@ def _target(body: Moderate, facts: Facts) -> Holder | None:
         return None
     holder = facts.holder(body.user)
     if holder is None:
-        raise NoSuchUser(f"no such user: {body.user}")
+        # An address of IPv4 has the grammar of a name.
+        hint = f"; {SERVER_BANS}" if body.action in _BANS and is_address(body.user) else ""
+        raise NoSuchUser(f"no such user: {body.user}{hint}")
     return holder
 
 

@@ -16,6 +16,7 @@ from chat_service.core.rules.changes import Decision, Enrol, Post, Withdraw
 from chat_service.core.rules.facts import Facts, Room, Sent
 from chat_service.core.rules.naming import speaker
 from chat_service.core.rules.proofs import is_admin
+from chat_service.core.text import span
 
 
 def topic_of(identity: int, other: int) -> Topic:
@@ -106,7 +107,10 @@ def _is_free(room: Room | None, entry: Entry, name: str, facts: Facts) -> bool:
 def _check_mute(room: Room, entry: Entry, name: str) -> None:
     mute = room.mutes.get(entry.user)
     if mute is not None and mute.in_force(entry.at):
-        raise PermissionDenied(f"you are muted in {name}")
+        # No `retry_after`: who sends for others would hold everything back until then.
+        left = mute.left(entry.at)
+        lasts = "" if left is None else f" for another {span(left)}"
+        raise PermissionDenied(f"you are muted in {name}{lasts}{mute.why}")
 
 
 def _check_entry(room: Room, entry: Entry, identity: int, name: str, facts: Facts) -> None:

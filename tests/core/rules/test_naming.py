@@ -337,6 +337,16 @@ def test_guests_may_look_like_each_other(people: People) -> None:
     people.ok(come("ann"), come("\u0430nn"))
 
 
+def test_a_guest_stays_beside_an_account_that_looks_like_him_and_does_not_return(
+    people: People,
+) -> None:
+    people.ok(come("\u0430nn"), register("ann"))
+    people.ok(say("\u0430nn", "still here"))
+    assert people.why(register("\u0430nn", "\u0430nn")) is NameTaken
+    people.ok(leave_chat("\u0430nn", hold=True))
+    assert people.why(come("\u0430nn")) is NameTaken
+
+
 # --- bans ---
 
 
