@@ -74,7 +74,12 @@ async def test_a_banned_name_cannot_be_registered(node: Node, call: Call, root: 
 
 
 async def test_a_ban_ends_by_itself(
-    clock: Clock, start_node: StartNode, call: Call, enter: Enter, open_stream: OpenStream
+    clock: Clock,
+    start_node: StartNode,
+    call: Call,
+    enter: Enter,
+    open_stream: OpenStream,
+    dial: Dial,
 ) -> None:
     node = await start_node()
     root = await make_account(node, "root", admin=True)
@@ -84,6 +89,9 @@ async def test_a_ban_ends_by_itself(
     clock.advance(30)
     error = await is_banned(open_stream(node), "bob")
     assert error.retry_after.seconds == 30
+    line = await dial(node)
+    line.send("bob\n")
+    await line.hears("! you are banned from this server (try again in 30 s)")
     clock.advance(30)
     await enter(node, "bob")
     assert not (await call(node, ListBansRequest(), root)).bans
