@@ -10,8 +10,9 @@ import click
 import grpc
 
 from chat_client import stdio, tls
-from chat_client.errors import ChatError
+from chat_client.errors import ChatError, Rejected
 from chat_client.failure import Failure
+from chat_client.render import again
 from chat_client.token_store import TokenStore
 
 FILE: Final = click.Path(path_type=Path)
@@ -94,7 +95,8 @@ def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(place, **rest)
         except ChatError as error:
-            raise Failure(str(error)) from error
+            wait = error.retry_after if isinstance(error, Rejected) else None
+            raise Failure(f"{error}{again(wait)}") from error
 
     for option in reversed(_OPTIONS):
         placed = option(placed)

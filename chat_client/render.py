@@ -7,12 +7,14 @@ spaces, which no other line does, so that nobody can forge a line of somebody el
 """
 
 from collections.abc import Callable
+from math import ceil
 from typing import Any, Final
 
 from google.protobuf import json_format
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chat.v1 import events_pb2, moderation_pb2
+from chat_client.errors import retry_after
 
 _REPLACED: Final = (
     "\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -103,7 +105,24 @@ def _presence(it: events_pb2.Presence, _room: str, user: str) -> str:
 
 
 def _error(it: events_pb2.Error, _room: str, _user: str) -> str:
-    return f"! {visible(it.message)}\n"
+    return f"! {visible(it.message)}{again(retry_after(it))}\n"
+
+
+_UNITS: Final = {"d": 86_400, "h": 3_600, "min": 60}
+
+
+def again(seconds: float | None) -> str:
+    """Return what to end a sentence with that tells when another try is of use."""
+    return "" if seconds is None else f" (try again in {_span(seconds)})"
+
+
+def _span(seconds: float) -> str:
+    """Return a length of time, rounded up, in the largest unit of which it has more than two."""
+    whole = max(1, ceil(round(seconds, 3)))
+    for unit, size in _UNITS.items():
+        if whole > 2 * size:
+            return f"{ceil(whole / size)} {unit}"
+    return f"{whole} s"
 
 
 def _roster(it: events_pb2.Roster, _room: str, _user: str) -> str:

@@ -318,6 +318,19 @@ class _Commands(click.Group):
 @_setting("jwt_audience", values.text, "TEXT", "Whom a signed token must be meant for (aud).")
 @_setting("jwt_name_claim", values.text, "CLAIM", "What holds the user's name in a signed token.")
 @_setting(
+    "jwt_leeway",
+    values.seconds,
+    "SECONDS",
+    "How far the clock of who signs tokens may be from this one.",
+)
+@_setting(
+    "jwt_max_age",
+    values.age,
+    "AGE",
+    "How long after it was issued (iat) a signed token is good at most: 12h, or seconds."
+    "  [default: as long as it says]",
+)
+@_setting(
     "tls_cert", values.file, "FILE", "The certificate of every listener, PEM. Loaded on change."
 )
 @_setting("tls_key", values.file, "FILE", "The key of the certificate, PEM, not encrypted.")

@@ -145,6 +145,8 @@ _BOUNDS: Final = {
     "keepalive": _Bounds(0.01, _DAY, "seconds"),
     "shutdown_deadline": _Bounds(0, _DAY, "seconds"),
     "token_lifetime": _Bounds(60, 3_660 * _DAY, "seconds"),
+    "jwt_leeway": _Bounds(0, 3_600, "seconds"),
+    "jwt_max_age": _Bounds(1, 3_660 * _DAY, "seconds"),
 }
 
 
@@ -156,6 +158,7 @@ def _host_name() -> str:
 
 _JWT_KEYS: Final = ("jwt_secret", "jwt_public_key", "jwt_jwks")
 _JWT_CLAIMS: Final = ("jwt_issuer", "jwt_audience")
+_JWT_LIMITS: Final = ("jwt_max_age",)
 _NATS_FILES: Final = ("nats_creds", "nats_ca", "nats_cert", "nats_key")
 _STREAM: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
@@ -269,6 +272,12 @@ class Config:
     jwt_name_claim: str = "sub"
     """The claim that holds the user's name."""
 
+    jwt_leeway: float = 30.0
+    """Seconds by which the clock of who signs tokens may differ from this one."""
+
+    jwt_max_age: float | None = None
+    """Seconds after it was issued for which a token is good at most; None: as long as it says."""
+
     tls_cert: Path | None = None
     """The server's certificate, PEM with those that lead to its authority; None: no TLS."""
 
@@ -292,7 +301,8 @@ class Config:
         self._check_auth()
         self._check_nats()
         for field, bounds in _BOUNDS.items():
-            _check_bounds(field, getattr(self, field), bounds)
+            if (value := getattr(self, field)) is not None:
+                _check_bounds(field, value, bounds)
         for field in ("rate_connects", "rate_commands", "rate_bytes", "rate_registrations"):
             _check_rate(field, getattr(self, field))
         _check_node(self.node)
@@ -355,7 +365,8 @@ class Config:
             )
         if len(keys) > 1:
             raise InvalidSetting(f"one key is enough: set only one of {flags}", *keys)
-        unused = [field for field in _JWT_KEYS + _JWT_CLAIMS if getattr(self, field) is not None]
+        optional = _JWT_KEYS + _JWT_CLAIMS + _JWT_LIMITS
+        unused = [field for field in optional if getattr(self, field) is not None]
         if self.auth != "token" and unused:
             raise InvalidSetting(
                 "signed tokens are not what this server asks for: set --auth token as well", *unused

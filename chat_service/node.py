@@ -366,6 +366,8 @@ def _verifier(config: Config) -> TokenVerifier | None:
         issuer=config.jwt_issuer,
         audience=config.jwt_audience,
         name_claim=config.jwt_name_claim,
+        leeway=config.jwt_leeway,
+        max_age=config.jwt_max_age,
     )
 
 

@@ -121,6 +121,9 @@ def test_without_arguments_the_defaults_are_served(parse: Any) -> None:
         (["--auth", "token", "--jwt-jwks", "k.json"], "jwt_jwks", Path("k.json")),
         (["--auth", "token", "--jwt-secret", "k", "--jwt-issuer", "me"], "jwt_issuer", "me"),
         (["--auth=token", "--jwt-public-key=k", "--jwt-name-claim=n"], "jwt_name_claim", "n"),
+        (["--auth=token", "--jwt-secret=k", "--jwt-max-age=12h"], "jwt_max_age", 43_200.0),
+        (["--auth=token", "--jwt-secret=k"], "jwt_max_age", None),
+        (["--auth=token", "--jwt-secret=k", "--jwt-leeway=2.5"], "jwt_leeway", 2.5),
     ],
 )
 def test_a_flag_sets_its_field(parse: Any, args: list[str], field: str, value: object) -> None:
@@ -206,6 +209,10 @@ def test_a_file_takes_dashes_underscores_and_numbers(parse: Any) -> None:
         (["--auth", "ldap"], "'ldap' is not one of 'open', 'registered', 'token'"),
         (["--auth", "token"], "signed tokens take a key to verify them with: set one of --jwt-"),
         (["--jwt-secret", "k"], "signed tokens are not what this server asks for: set --auth"),
+        (["--jwt-max-age", "12h"], "signed tokens are not what this server asks for: set --auth"),
+        (["--jwt-max-age", "soon"], "not a time such as 30d, 12h or 3600: 'soon'"),
+        (["--jwt-leeway", "2h"], "not a number of seconds: '2h'"),
+        (["--jwt-leeway", "3601"], "must be between 0 and 3600 seconds, not 3601.0"),
         (["--jwt-secret", "a", "--jwt-jwks", "b"], "one key is enough: set only one of --jwt-"),
         (["--token-lifetime", "soon"], "not a time such as 30d, 12h or 3600: 'soon'"),
         (["--token-lifetime", "1s"], "must be between 60 and 316224000 seconds, not 1.0"),

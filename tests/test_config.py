@@ -83,6 +83,7 @@ def test_a_config_cannot_be_changed() -> None:
         ("keepalive", 0.01),
         ("shutdown_deadline", 0.0),
         ("token_lifetime", 60.0),
+        ("jwt_leeway", 0.0),
     ],
 )
 def test_a_number_has_a_least_value(field: str, least: float) -> None:
@@ -234,13 +235,20 @@ def test_without_a_key_there_are_no_signed_tokens() -> None:
 
 
 @pytest.mark.parametrize("auth", ["open", "registered"])
-@pytest.mark.parametrize("field", [*KEYS, "jwt_issuer", "jwt_audience"])
+@pytest.mark.parametrize("field", [*KEYS, "jwt_issuer", "jwt_audience", "jwt_max_age"])
 def test_where_signed_tokens_are_not_asked_for_nothing_about_them_is_set(
     auth: str, field: str
 ) -> None:
     fields: dict[str, Any] = {"auth": auth, field: Path("key") if field in KEYS else "name"}
     with pytest.raises(InvalidSetting, match=f"^{field}: .* set --auth token as well$"):
         Config(**fields)
+
+
+def test_a_signed_token_may_be_a_second_old_at_least() -> None:
+    fields: dict[str, Any] = {"auth": "token", "jwt_secret": Path("secret")}
+    assert Config(jwt_max_age=1.0, **fields).jwt_max_age == 1.0
+    with pytest.raises(InvalidSetting, match=r"^jwt_max_age: must be between 1 and"):
+        Config(jwt_max_age=0.0, **fields)
 
 
 @pytest.mark.parametrize("field", ["jwt_issuer", "jwt_audience", "jwt_name_claim"])

@@ -273,7 +273,7 @@ async def test_who_is_turned_away_reads_why_whatever_it_has_said(
         heard = await talk_and_listen(server, b"bob\n" + b"and another thing\n" * 20_000)
     finally:
         await ann.hang_up()
-    assert heard == b"! the server is full\n"
+    assert heard == b"! the server is full (try again in 5 s)\n"
 
 
 # --- a start that fails ---

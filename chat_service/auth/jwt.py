@@ -1,10 +1,11 @@
 """Tokens that somebody else signed (JSON Web Tokens, RFC 7519), by PyJWT.
 
-What a token says counts only once its signature does. It has to expire; its issuer and audience
-have to be the configured ones. Without a configured audience, a token that names one was made for
-another service and is refused (section 4.1.3).
+What a token says counts only once its signature does. It has to expire, and may have to be young;
+its issuer and audience have to be the configured ones. Without a configured audience, a token that
+names one was made for another service and is refused (section 4.1.3).
 """
 
+import time
 from typing import Any, Final, NamedTuple
 
 import jwt
@@ -14,7 +15,7 @@ from chat_service.core.address import parse_name
 from chat_service.core.errors import InvalidAddress, Unauthenticated
 
 LEEWAY: Final = 30.0
-"""Seconds by which the clocks of issuer and server may differ."""
+"""Seconds by which the clocks of issuer and server may differ, unless it is said."""
 
 MAX_TOKEN_CHARS: Final = 16 * 1024
 
@@ -30,7 +31,11 @@ class Vouchee(NamedTuple):
 
 
 class TokenVerifier:
-    """Verifies tokens. Their text is a secret: no error and no log shows any of it."""
+    """Verifies tokens. Their text is a secret: no error and no log shows any of it.
+
+    `leeway`: seconds by which the clocks of issuer and server may differ. `max_age`: seconds after
+    it was issued for which a token is good at most, whatever it says; None: as long as it says.
+    """
 
     def __init__(
         self,
@@ -39,11 +44,16 @@ class TokenVerifier:
         issuer: str | None = None,
         audience: str | None = None,
         name_claim: str = "sub",
+        leeway: float = LEEWAY,
+        max_age: float | None = None,
     ) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._name_claim = name_claim
+        self._leeway = leeway
+        self._max_age = max_age
+        self._required = ["exp"] if max_age is None else ["exp", "iat"]
 
     async def verify(self, token: str) -> Vouchee:
         """Return whom a token vouches for; raises Unauthenticated."""
@@ -69,8 +79,8 @@ class TokenVerifier:
             algorithms=key.algorithms,
             issuer=self._issuer,
             audience=self._audience,
-            leeway=LEEWAY,
-            options={"require": ["exp"]},
+            leeway=self._leeway,
+            options={"require": self._required},
         )
 
     def _vouchee(self, claims: dict[str, Any]) -> Vouchee:
@@ -78,6 +88,15 @@ class TokenVerifier:
         if not isinstance(name, str):
             raise Unauthenticated("the token names nobody")
         try:
-            return Vouchee(parse_name(name), int(claims["exp"]) + LEEWAY)
+            return Vouchee(parse_name(name), self._end(claims))
         except InvalidAddress:
             raise Unauthenticated("the name in the token cannot be a name here") from None
+
+    def _end(self, claims: dict[str, Any]) -> float:
+        expires = int(claims["exp"]) + self._leeway
+        if self._max_age is None:
+            return expires
+        outdated = int(claims["iat"]) + self._max_age + self._leeway
+        if outdated <= time.time():
+            raise Unauthenticated("the token is too old")
+        return min(expires, outdated)

@@ -6,8 +6,9 @@ from typing import Any, Final
 from chat_service.core import limits
 from chat_service.core.address import parse_address, parse_name, parse_room
 from chat_service.core.commands import EntryBody, Join, Leave, Moderate, Send
-from chat_service.core.errors import InvalidCommand, InvalidText
-from chat_service.core.moderation import ModerationAction
+from chat_service.core.errors import InvalidAddress, InvalidCommand, InvalidText
+from chat_service.core.moderation import SERVER_BANS, ModerationAction
+from chat_service.core.origin import is_address
 from chat_service.core.text import utf8_size
 
 _ACTIONS: Final = frozenset(ModerationAction)
@@ -43,9 +44,19 @@ def check_moderate(it: Moderate) -> Moderate:
         raise InvalidCommand("no action that this server knows")
     check_reason(it.reason)
     check_duration(it.duration)
-    user = parse_name(it.user) if it.user else ""
+    user = parse_target(it.user) if it.user else ""
     action = ModerationAction(it.action)
     return Moderate(parse_room(it.room), action, user, it.reason, it.duration)
+
+
+def parse_target(user: str) -> str:
+    """Return the normal form of whom a right is used on; raises InvalidAddress."""
+    try:
+        return parse_name(user)
+    except InvalidAddress as error:
+        if not is_address(user):
+            raise
+        raise InvalidAddress(f"{error}; {SERVER_BANS}") from None
 
 
 def check_reason(reason: str) -> None:

@@ -2,7 +2,8 @@
 
 A skeleton is for comparing alone: it is no name, and nothing to show. Names fold case, so what
 looks like either case of a letter looks like the letter: `b0b` like `bob`, since UTS #39 finds a
-zero to look like a capital O.
+zero to look like a capital O. Nor does it tell what section 5.4 of UTS #39 finds in addition: a dot
+over a letter that has one already, and a mark that is there twice.
 """
 
 import unicodedata
@@ -10,6 +11,14 @@ from functools import lru_cache
 from typing import Final
 
 from confusable_homoglyphs.utils import load
+
+_NONSPACING: Final = ("Mn", "Me")
+_DOT_ABOVE: Final = "\u0307"
+_DOTLESS_J: Final = "\u0237"
+"""Looks like a j as a dotless i does like an i, but is not among the confusables."""
+
+_SOFT_DOTTED: Final = frozenset("ij\u029d\u1d96\U0001df1a")
+"""The prototypes that lose their own dot under a mark above (Soft_Dotted in PropList.txt)."""
 
 _LEFT_TO_RIGHT_MARK: Final = "\u200e"
 """What confusables.txt puts around right-to-left characters where it shows them."""
@@ -22,7 +31,24 @@ def skeleton(name: str) -> str:
     # Folding the case of a prototype may give a character that has a prototype of its own.
     while (further := _mapped(found).casefold()) != found:
         found = further
-    return found
+    return reduced(found)
+
+
+@lru_cache(maxsize=16_384)
+def reduced(skeleton: str) -> str:
+    """Return a skeleton without the marks that nobody sees, where it has any.
+
+    Skeletons that an earlier version has written, in the log or in a database, have them still.
+    """
+    found: list[str] = []
+    base = ""
+    for character in skeleton.replace(_DOTLESS_J, "j"):
+        if unicodedata.category(character) not in _NONSPACING:
+            base = character
+        elif found[-1:] == [character] or (character == _DOT_ABOVE and base in _SOFT_DOTTED):
+            continue
+        found.append(character)
+    return "".join(found)
 
 
 def _mapped(text: str) -> str:

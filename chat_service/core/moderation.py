@@ -1,6 +1,12 @@
 """Rights over a room and over the server, and what they are used for."""
 
 from enum import IntEnum
+from typing import Final
+
+SERVER_BANS: Final = (
+    "an admin bans names and networks from the whole server by `chat-server user ban`"
+)
+"""What who would ban from a room is told where that is not what he wants."""
 
 
 class ModerationAction(IntEnum):

@@ -51,6 +51,15 @@ def parse_network(text: str) -> str:
         raise InvalidAddress(f"not an address or a network: {text[:64]!a}") from None
 
 
+def is_address(text: str) -> bool:
+    """Tell whether a text is an address or a network, and no port behind it."""
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
 def network_of(address: str) -> str:
     """Return whom an address is counted for: itself, or of IPv6 its /64.
 

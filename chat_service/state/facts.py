@@ -123,6 +123,11 @@ class StateFacts:
             self.accounts[name] = _account(*row) if row else None
         return self.accounts[name]
 
+    def other_admin(self, name: str) -> bool:
+        """Tell whether there is an admin besides the account of that name."""
+        row = self.one("SELECT 1 FROM accounts WHERE admin AND name != ? LIMIT 1", name)
+        return row is not None
+
     def registered(self, identity: int) -> bool:
         """Tell whether an identity is an account's."""
         row = self.one(
@@ -133,9 +138,10 @@ class StateFacts:
         return row is not None
 
     def lookalike(self, skeleton: str) -> str | None:
-        """Return the name of the account that looks like that."""
-        row = self.one("SELECT name FROM accounts WHERE skeleton = ?", skeleton)
-        return row[0] if row else None
+        """Return the name of an account that looks like that, if there is one."""
+        row = self.one("SELECT min(name) FROM accounts WHERE skeleton = ?", skeleton)
+        name: str | None = row[0]
+        return name
 
     def sign_in(self, digest: bytes) -> SignIn | None:
         """Return a session token, also one that has expired."""

@@ -11,6 +11,7 @@ from typing import Final
 
 import apsw
 
+from chat_service.core.lookalike import reduced
 from chat_service.startup import StartupError
 
 APPLICATION_ID: Final = 0x43484154  # "CHAT"
@@ -178,7 +179,26 @@ CREATE TABLE publishers (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (_V1, _V2, _V3)
+_V4: Final = """
+-- Skeletons without the marks that nobody sees. Accounts that have one in common since then both
+-- stay, so they are no longer unique; no further one is registered beside them.
+CREATE TABLE reduced_accounts (
+    name        TEXT PRIMARY KEY,
+    skeleton    TEXT NOT NULL,
+    identity    INTEGER NOT NULL REFERENCES identities,
+    password    TEXT,
+    generation  INTEGER NOT NULL DEFAULT 0,
+    admin       INTEGER NOT NULL DEFAULT 0,
+    created     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO reduced_accounts (name, skeleton, identity, password, generation, admin, created)
+    SELECT name, reduced(skeleton), identity, password, generation, admin, created FROM accounts;
+DROP TABLE accounts;
+ALTER TABLE reduced_accounts RENAME TO accounts;
+CREATE INDEX accounts_by_skeleton ON accounts (skeleton);
+"""
+
+MIGRATIONS: Final = (_V1, _V2, _V3, _V4)
 
 
 def verify(path: Path) -> None:
@@ -234,6 +254,7 @@ def migrate(connection: apsw.Connection) -> None:
     present = int(connection.pragma("user_version"))
     if present > len(MIGRATIONS):
         raise StartupError(f"the database was written by a newer version (schema {present})")
+    connection.create_scalar_function("reduced", reduced, 1)
     if present == 0:
         connection.pragma("application_id", APPLICATION_ID)
     for version in range(present, len(MIGRATIONS)):

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from chat_service.core.address import parse_name
+from chat_service.core.checks import parse_target
 from chat_service.core.commands import Moderate
 from chat_service.core.errors import InvalidCommand
 from chat_service.core.events import Ack, EventBody, Moderated
@@ -24,7 +24,7 @@ def _deed(action: ModerationAction, usage: str, meaning: str) -> Verb:
     timed = "DURATION" in usage
 
     def parse(talk: Talk, name: str = "", rest: str = "") -> Moderate:
-        user = parse_name(name.removeprefix("@")) if name else ""
+        user = parse_target(name.removeprefix("@")) if name else ""
         duration, reason = _duration(rest) if timed else (None, rest)
         asked = Moderate(talk.places.current, action, user, reason.strip(), duration)
         by = talk.user

@@ -18,6 +18,7 @@ from chat_service.core import events
 from chat_service.core.address import LOBBY, is_room
 from chat_service.core.events import Conversation, EventBody, GoodbyeReason, Member
 from chat_service.core.moderation import ModerationAction, Role
+from chat_service.core.text import span
 from chat_service.wire.protobuf import decode_frame
 
 _REPLACEMENT: Final = "\ufffd"
@@ -123,7 +124,11 @@ def _presence(it: events.Presence, _room: str, _user: str) -> str:
 
 
 def _error(it: events.Error, _room: str, _user: str) -> str:
-    return f"! {neutralised(it.message)}\n"
+    return f"! {neutralised(it.message)}{_again(it.retry_after)}\n"
+
+
+def _again(seconds: float | None) -> str:
+    return "" if seconds is None else f" (try again in {span(seconds)})"
 
 
 def _welcome(it: events.Welcome, _room: str, _user: str) -> str:

@@ -112,6 +112,33 @@ async def test_a_replayed_token_is_good_until_it_expires_and_no_longer(
     assert await refusal(by_secret, token) == "the token has expired"
 
 
+async def test_clocks_may_differ_by_as_much_as_is_said() -> None:
+    token = sign(SECRET, "HS256", exp=int(time.time()) - 20)
+    assert await refusal(TokenVerifier(SHARED, leeway=0.0), token) == "the token has expired"
+    vouchee = await TokenVerifier(SHARED, leeway=60.0).verify(token)
+    assert time.time() + 30 < vouchee.expires < time.time() + 45
+
+
+async def test_a_token_issued_too_long_ago_is_refused_however_late_it_expires() -> None:
+    verifier = TokenVerifier(SHARED, max_age=600.0)
+    now = int(time.time())
+    assert await verifier.verify(sign(SECRET, "HS256", iat=now)) == Vouchee("bob", now + 630)
+    late = await verifier.verify(sign(SECRET, "HS256", iat=now, exp=now + 60))
+    assert late.expires == now + 90
+    await verifier.verify(sign(SECRET, "HS256", iat=now - 620))
+    old = sign(SECRET, "HS256", iat=now - 630)
+    assert await refusal(verifier, old) == "the token is too old"
+
+
+@pytest.mark.parametrize("issued", [None, "lately", [], float("nan"), float("-inf"), -(10**400)])
+async def test_a_token_that_does_not_tell_its_age_is_refused_where_that_counts(
+    issued: object,
+) -> None:
+    verifier = TokenVerifier(SHARED, max_age=600.0)
+    reason = await refusal(verifier, sign(SECRET, "HS256", iat=issued))
+    assert reason in ("the token is not valid", "the token is too old")
+
+
 @pytest.mark.parametrize("expires", [None, "soon", [], {}, "1e999", float("nan")])
 async def test_a_token_that_never_expires_is_refused(
     by_secret: TokenVerifier, expires: object

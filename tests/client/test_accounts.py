@@ -2,6 +2,7 @@
 
 import secrets
 import traceback
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -10,6 +11,7 @@ import pytest
 from chat.v1 import events_pb2
 from chat_client import AccountError, Accounts, Unavailable
 
+from .program import Start
 from .scripted import serving
 from .scripted_accounts import ScriptedAccounts, refuse
 
@@ -126,6 +128,15 @@ async def test_too_many_tries_tell_how_long_to_wait() -> None:
         with pytest.raises(AccountError) as refusal:
             await accounts.login("bob", "correct horse")
     assert refusal.value.retry_after == 1.5
+
+
+async def test_the_command_tells_how_long_to_wait(start: Start, tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("correct horse\n")
+    desk = Refusing(Status.RESOURCE_EXHAUSTED, "RATE_LIMITED", retry_after=1.5)
+    async with serving(accounts=desk) as server:
+        login = start(server.address, "bob", "login", "--password-file", password)
+        assert await login.ended() == (1, "", "chat-client: no (try again in 2 s)\n")
 
 
 async def test_a_server_without_accounts_says_so() -> None:

@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.v1 import events_pb2, moderation_pb2
+from chat.v1 import chat_pb2, events_pb2, moderation_pb2
 from chat_client.render import as_json, as_text, visible
 from chat_service.core import events
+from chat_service.core.errors import ErrorCode
 from chat_service.core.moderation import ModerationAction
 from chat_service.wire import terminal
+from chat_service.wire.protobuf import encode_event
 
 from .scripted import goodbye, message
 
@@ -103,6 +105,13 @@ def announcement(text: str, by: str = "") -> Event:
 )
 def test_events_are_the_lines_of_the_line_protocol(event: Event, line: str) -> None:
     assert as_text(event, "#lobby", "bob") == line + "\n"
+
+
+@pytest.mark.parametrize("wait", [0.001, 1.5, 120.0, 120.5, 7_201.0, 604_800.0, None])
+def test_when_to_try_again_is_told_in_the_words_of_the_line_protocol(wait: float | None) -> None:
+    error = events.Error(ErrorCode.RATE_LIMITED, "slow down", wait)
+    (sent,) = chat_pb2.ServerFrame.FromString(encode_event(events.Event(error))).events
+    assert as_text(sent, "#lobby", "bob") == terminal.render(error, "#lobby", "bob")
 
 
 @pytest.mark.parametrize("user", ["bob", "bea", "ann"])

@@ -165,7 +165,7 @@ _LINES: list[tuple[re.Pattern[str], Callable[..., Heard]]] = [
     (re.compile(r"\* (\S+) joined"), lambda _, user: Came(user)),
     (re.compile(r"\* (\S+) left"), lambda _, user: Went(user)),
     (re.compile(r"\* server (.*)"), lambda _, why: Bye(f"server {why}")),
-    (re.compile(r"! (.*)"), lambda _, why: Refused(why)),
+    (re.compile(r"! (.*?)(?: \(try again in .*\))?"), lambda _, why: Refused(why)),
     (re.compile(r"\* announcement from (\S+): (.*)"), lambda _, by, text: Announced(text, by)),
     (re.compile(r"([^\s*\[:]+): (.*)"), lambda _, who, text: Said("#lobby", who, text)),
 ]

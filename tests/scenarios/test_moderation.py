@@ -102,7 +102,7 @@ async def test_a_mute_for_a_minute_ends_by_itself(clock: Clock, olga: Person, me
     (bob,) = await enter(meet, "bob")
     await olga.does("mute", ROOM, "bob", "60s")
     clock.advance(59)
-    assert await bob.tries("say", ROOM) == f"you are muted in {ROOM}"
+    assert (await bob.tries("say", ROOM)).startswith(f"you are muted in {ROOM} for another ")
     clock.advance(1)
     await bob.does("say", ROOM)
 
@@ -194,6 +194,15 @@ async def test_in_the_lobby_only_admins_mute(node: Node, meet: Meet) -> None:
     await ann.hears(Deed("mute", "#lobby", "bob", "root"))
     assert await bob.tries("say", "#lobby") == "you are muted in #lobby"
     assert await root.tries("kick", "#lobby", "bob") == "that cannot be done in #lobby"
+
+
+async def test_who_would_ban_from_the_server_in_a_room_is_told_how(node: Node, meet: Meet) -> None:
+    await make_account(node, "root", admin=True)
+    root, _ = await meet("root", password=PASSWORD), await meet("bob")
+    await root.does("join", ROOM)
+    for room, subject in (("#lobby", "bob"), (ROOM, "127.0.0.1"), (ROOM, "2001:db8::1")):
+        refused = await root.tries("ban", room, subject)
+        assert refused.endswith("from the whole server by `chat-server user ban`")
 
 
 async def test_nobody_of_that_name_is_nobody_to_be_kicked(olga: Person, meet: Meet) -> None:

@@ -12,6 +12,7 @@ import pytest
 from chat_service.core.commands import ByPassword, Register, Send
 from chat_service.core.errors import NameTaken, PermissionDenied
 from chat_service.core.events import Ack
+from chat_service.core.lookalike import skeleton
 from chat_service.core.moderation import Role
 from chat_service.core.outcome import Entered
 from chat_service.core.record import Record
@@ -22,7 +23,7 @@ from chat_service.state.store import Store
 from tests.mounts import read_only
 from tests.state.batches import by, enter, join, leave, say, told
 
-V1, V2, V3 = (Path(__file__).with_name(f"v{version}.sql") for version in (1, 2, 3))
+V1, V2, V3, V4 = (Path(__file__).with_name(f"v{version}.sql") for version in (1, 2, 3, 4))
 V2_AT: Final = 1_700_000_000_000_100
 """When the server of v2.sql had ended."""
 
@@ -225,10 +226,39 @@ async def test_a_node_of_version_3_goes_on_in_its_log(data: Path) -> None:
     await store.close()
 
 
+TWINS: Final = """
+INSERT INTO identities VALUES (7, 'ian', x'6137', 0, 0), (8, 'i\u0307an', x'6138', 0, 0);
+INSERT INTO names VALUES ('ian', 7), ('i\u0307an', 8);
+INSERT INTO accounts VALUES ('ian', 'ian', 7, 'hash', 0, 0, 1);
+INSERT INTO accounts VALUES ('i\u0307an', 'i\u0307an', 8, 'hash', 0, 0, 1);
+"""
+"""Two accounts of version 3 that are known to look alike since version 4."""
+
+
+@pytest.mark.parametrize("sql", [V3.read_text() + TWINS, V4.read_text()], ids=["v3", "v4"])
+async def test_accounts_that_turn_out_to_look_alike_both_stay_and_no_third_comes(
+    data: Path, sql: str
+) -> None:
+    build(data / "chat.db", sql)
+    store = Store.open(data, "0123456789abcdef")
+    both = [enter(name, proof=ByPassword(0)) for name in ("ian", "i\u0307an")]
+    name = "\u0456an"  # in Cyrillic
+    third = by(name, Register("a hash", skeleton(name)))
+    *entered, refused = await store.apply_records((Record(6, "cc", 1, [*both, third]),))
+    assert [type(it.reply) for it in entered] == [Entered, Entered]
+    assert isinstance(refused.reply, NameTaken)
+    await store.close()
+
+
 @pytest.mark.parametrize(
     ("sql", "epoch"),
-    [(V1.read_text(), None), (V2.read_text(), None), (V3.read_text(), "0123456789abcdef")],
-    ids=["v1", "v2", "v3"],
+    [
+        (V1.read_text(), None),
+        (V2.read_text(), None),
+        (V3.read_text(), "0123456789abcdef"),
+        (V4.read_text(), "0123456789abcdef"),
+    ],
+    ids=["v1", "v2", "v3", "v4"],
 )
 async def test_an_upgraded_database_is_built_like_a_new_one(
     tmp_path: Path, sql: str, epoch: str | None

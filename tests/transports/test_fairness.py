@@ -185,7 +185,7 @@ async def test_who_leaves_and_waits_too_long_for_replies_is_told_to_come_back(
         assert await ann.ended() is grpc.StatusCode.UNAVAILABLE
         await bob.until_ended()
     assert ann.events[-1].goodbye.reconnect
-    assert "! the server is too slow now" in bob.lines
+    assert "! the server is too slow now (try again in 1 s)" in bob.lines
     assert not [it for it in logs if it["log_level"] == "error"]
 
 

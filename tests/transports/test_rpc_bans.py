@@ -74,7 +74,12 @@ async def test_a_banned_name_cannot_be_registered(node: Node, call: Call, root: 
 
 
 async def test_a_ban_ends_by_itself(
-    clock: Clock, start_node: StartNode, call: Call, enter: Enter, open_stream: OpenStream
+    clock: Clock,
+    start_node: StartNode,
+    call: Call,
+    enter: Enter,
+    open_stream: OpenStream,
+    dial: Dial,
 ) -> None:
     node = await start_node()
     root = await make_account(node, "root", admin=True)
@@ -84,6 +89,9 @@ async def test_a_ban_ends_by_itself(
     clock.advance(30)
     error = await is_banned(open_stream(node), "bob")
     assert error.retry_after.seconds == 30
+    line = await dial(node)
+    line.send("bob\n")
+    await line.hears("! you are banned from this server (try again in 30 s)")
     clock.advance(30)
     await enter(node, "bob")
     assert not (await call(node, ListBansRequest(), root)).bans
@@ -105,6 +113,19 @@ async def test_a_banned_address_or_network_keeps_everybody_out(
     await ann.until_ended()
     await is_banned(open_stream(node), "cyd")
     await call(node, UnbanRequest(address=subject), root)
+    await enter(node, "cyd")
+
+
+async def test_an_admin_who_bans_his_own_address_is_not_locked_out(
+    node: Node, call: Call, enter: Enter, dial: Dial, root: str
+) -> None:
+    stays = await enter(node, "root", token=root)
+    await call(node, BanRequest(address="127.0.0.1"), root)
+    await stays.ping()
+    await enter(node, "root", token=root)
+    signed_in = await call(node, LoginRequest(user="root", password=PASSWORD))
+    await (await dial(node)).sign_in("root", PASSWORD)
+    await call(node, UnbanRequest(address="127.0.0.1"), signed_in.session.token)
     await enter(node, "cyd")
 
 

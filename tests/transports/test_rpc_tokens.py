@@ -287,17 +287,29 @@ async def test_who_comes_by_a_signed_token_is_the_same_user_every_time(
 
 
 async def test_a_stream_ends_with_its_signed_token(
-    start_node: StartNode, enter: Enter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    start_node: StartNode, enter: Enter, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("chat_service.auth.jwt.LEEWAY", 0.0)
     settings, signed = with_secret(tmp_path)
-    node = await start_node(auth="token", **settings)
+    node = await start_node(auth="token", jwt_leeway=0.0, **settings)
     expires = int(time.time()) + 2
     stays = await enter(node, "", "stays", token=signed(sub="ann"))
     stream = await enter(node, "", "goes", token=signed(exp=expires))
     assert await stream.ended() is STATUS.UNAUTHENTICATED
     assert expires <= time.time() < expires + 1
     assert stream.events[-1].goodbye.reason == events_pb2.GOODBYE_REASON_REVOKED
+    await stays.ping()
+
+
+async def test_a_stream_ends_when_its_signed_token_is_as_old_as_one_may_be(
+    start_node: StartNode, enter: Enter, tmp_path: Path
+) -> None:
+    settings, signed = with_secret(tmp_path)
+    node = await start_node(auth="token", jwt_leeway=0.0, jwt_max_age=60.0, **settings)
+    issued = int(time.time()) - 58
+    stays = await enter(node, "", "stays", token=signed(sub="ann", iat=issued + 58))
+    stream = await enter(node, "", "goes", token=signed(iat=issued))
+    await stream.sent_away(STATUS.UNAUTHENTICATED, events_pb2.GOODBYE_REASON_REVOKED)
+    assert time.time() >= issued + 60
     await stays.ping()
 
 

@@ -214,7 +214,7 @@ async def test_a_full_server_says_so_and_closes(start_node: StartNode, dial: Dia
     node = await start_node(max_sessions=1)
     ann, late = await dial(node, "ann"), await dial(node)
     await late.until_ended()
-    assert late.lines == ["! the server is full"]
+    assert late.lines == ["! the server is full (try again in 5 s)"]
     await ann.until_done()
 
 

@@ -198,7 +198,9 @@ def test_a_question_that_was_refused_is_asked_all_the_same() -> None:
     asked(codec, "/register")
     slow_down = Error(ErrorCode.RATE_LIMITED, "too many commands: slow down", 1.0)
     asking = answer(codec, slow_down, ref=2)
-    assert asking == b"! too many commands: slow down\n" + question("new password")
+    assert asking == b"! too many commands: slow down (try again in 1 s)\n" + question(
+        "new password"
+    )
     assert asked(codec, "secret") == [Ping()]
 
 

@@ -30,6 +30,18 @@ def message(to: str, sender: str, text: str) -> events.Message:
 UNTIL = 1_795_514_400_000_000
 
 
+WAITS = [
+    (0.001, "try again in 1 s"),
+    (1.5, "try again in 2 s"),
+    (120.0, "try again in 120 s"),
+    (120.5, "try again in 3 min"),
+    (7_200.0, "try again in 120 min"),
+    (7_201.0, "try again in 3 h"),
+    (604_800.0, "try again in 7 d"),
+]
+"""Seconds until another try is of use, and how that is told."""
+
+
 def moderated(
     action: Action, *, user: str = "cyd", by: str = "bob", reason: str = "", until: int = 0
 ) -> events.Moderated:
@@ -57,6 +69,10 @@ def page(*said: events.Message, more: bool = False) -> events.HistoryPage:
         (events.Presence("bob", online=True), "* bob joined\n"),
         (events.Presence("bob", online=False), "* bob left\n"),
         (events.Error(ErrorCode.NO_SUCH_USER, "no such user: zed"), "! no such user: zed\n"),
+        *[
+            (events.Error(ErrorCode.RATE_LIMITED, "slow down", wait), f"! slow down ({again})\n")
+            for wait, again in WAITS
+        ],
         (events.Ack(seq=7, number=1), ""),
         (events.Pong(), ""),
         (

@@ -12,6 +12,7 @@ from chat_service.core.commands import (
 from chat_service.core.errors import InvalidCommand, NameTaken, Unauthenticated
 from chat_service.core.events import REVOKED
 from chat_service.core.limits import MAX_TOKENS
+from chat_service.core.lookalike import reduced
 from chat_service.core.rules.changes import (
     Cancel,
     Change,
@@ -31,7 +32,8 @@ def register(entry: Entry, body: Register, facts: Facts) -> Decision:
         require_admin(body.by, body.proof, entry.at, facts)
     if facts.account(entry.user) is not None:
         raise NameTaken(f"the name {entry.user} is registered")
-    if (other := facts.lookalike(body.skeleton)) is not None:
+    skeleton = reduced(body.skeleton)
+    if (other := facts.lookalike(skeleton)) is not None:
         raise NameTaken(f"the name {entry.user} looks like {other}, which is registered")
     if body.by is None:
         check_ban(entry.user, body.address, entry.at, facts)
@@ -44,7 +46,7 @@ def register(entry: Entry, body: Register, facts: Facts) -> Decision:
     else:
         changes += evict(entry.user, holder, facts)
     admin = body.admin and body.by is not None
-    changes.append(Enlist(entry.user, identity, body.hash, body.skeleton, admin))
+    changes.append(Enlist(entry.user, identity, body.hash, skeleton, admin))
     if body.token is not None:
         changes.append(Issue(entry.user, body.token))
     return changes
@@ -54,7 +56,7 @@ def grant(entry: Entry, body: Grant, facts: Facts) -> Decision:
     """Give an account one more session token; the oldest makes way if there are too many."""
     account = _account(entry, facts)
     prove(account, body.proof, entry.at, facts)
-    check_ban(entry.user, body.address, entry.at, facts)
+    check_ban(entry.user, "" if account.admin else body.address, entry.at, facts)
     return (*_make_way(entry, body.token, facts), Issue(entry.user, body.token))
 
 

@@ -31,7 +31,7 @@ from chat_service.core.rules.changes import (
 )
 from chat_service.core.rules.facts import FOR_GOOD, Account, Facts, Sanction
 from chat_service.core.rules.naming import finish
-from chat_service.core.rules.proofs import require_admin
+from chat_service.core.rules.proofs import CONSOLE, is_admin, require_admin
 
 SERVER = ""
 """The scope of what holds on the whole server."""
@@ -45,6 +45,8 @@ def update_account(entry: Entry, body: UpdateAccount, facts: Facts) -> Decision:
     if body.hash is not None:
         changes += [Rekey(body.user, body.hash), *end_sign_ins(body.user, facts)]
     if body.admin is not None:
+        if not body.admin:
+            _check_last_admin(entry, body.user, facts)
         changes.append(Promote(body.user, body.admin))
     return changes
 
@@ -53,6 +55,7 @@ def delete_account(entry: Entry, body: DeleteAccount, facts: Facts) -> Decision:
     """Take an account away: it leaves its rooms, and its name is free."""
     require_admin(entry.user, body.proof, entry.at, facts)
     account = _account(body.user, facts)
+    _check_last_admin(entry, body.user, facts)
     rooms = facts.rooms(account.identity)
     return (
         *(Withdraw(account.identity, room, body.user) for room in rooms),
@@ -70,11 +73,14 @@ def end_sessions(entry: Entry, body: EndSessions, facts: Facts) -> Decision:
 
 
 def ban(entry: Entry, body: BanSubject, facts: Facts) -> Decision:
-    """Let a name or a network in no more, and end the sessions that come from it."""
+    """Let a name or a network in no more, and end the sessions that come from it.
+
+    Of a network that goes for all but admins, who may themselves be there.
+    """
     require_admin(entry.user, body.proof, entry.at, facts)
     if is_network(body.subject):
         _check_network(body.subject)
-    if (account := facts.account(body.subject)) is not None and account.admin:
+    if is_admin(body.subject, facts):
         raise PermissionDenied("an admin cannot be banned")
     bans = facts.bans()
     if body.subject not in bans and in_force(bans, entry.at) >= MAX_SANCTIONS:
@@ -126,6 +132,12 @@ def _check_network(subject: str) -> None:
         raise InvalidAddress(f"not the normal form of a network: {subject[:64]!a}")
 
 
+def _check_last_admin(entry: Entry, user: str, facts: Facts) -> None:
+    """Let nobody leave a server without an admin, but for the console, which can make another."""
+    if entry.user != CONSOLE and is_admin(user, facts) and not facts.other_admin(user):
+        raise PermissionDenied(f"{user} is the only admin: make another one first")
+
+
 def ends_at(at: int, duration: float | None) -> int:
     """Return when what lasts for some seconds ends, in microseconds since 1970."""
     return FOR_GOOD if duration is None else at + round(duration * 1_000_000)
@@ -138,7 +150,7 @@ def in_force(sanctions: Mapping[str, Sanction], at: int) -> int:
 
 def _end_network(subject: str, goodbye: Goodbye, facts: Facts) -> list[Change]:
     seated = facts.seated_in(subject)
-    names = sorted({name for name, _session in seated})
+    names = sorted({name for name, _session in seated if not is_admin(name, facts)})
     sessions = {session for _name, session in seated}
     return [change for name in names for change in finish(name, goodbye, facts, only=sessions)]
 

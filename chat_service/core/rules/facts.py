@@ -66,6 +66,15 @@ class Sanction(Value):
         """Tell whether it holds at a time."""
         return self.until == FOR_GOOD or at < self.until
 
+    def left(self, at: int) -> float | None:
+        """Return for how many seconds it still holds, None for good."""
+        return None if self.until == FOR_GOOD else (self.until - at) / 1_000_000
+
+    @property
+    def why(self) -> str:
+        """What to end a sentence with that tells somebody of it."""
+        return f": {self.reason}" if self.reason else ""
+
 
 class Room(Value):
     """Who may do what in a room. Bans and mutes are by name."""
@@ -116,11 +125,14 @@ class Facts(Protocol):
     def account(self, name: str) -> Account | None:
         """Return the account of a name, if it is one."""
 
+    def other_admin(self, name: str) -> bool:
+        """Tell whether there is an admin besides the account of that name."""
+
     def registered(self, identity: int) -> bool:
         """Tell whether an identity is an account's."""
 
     def lookalike(self, skeleton: str) -> str | None:
-        """Return the name of the account that looks like that, if there is one."""
+        """Return the name of an account that looks like that, if there is one."""
 
     def sign_in(self, digest: bytes) -> SignIn | None:
         """Return a session token, also one that has expired."""

@@ -18,7 +18,8 @@ from chat_service.core.errors import (
 )
 from chat_service.core.events import Ack, Moderated
 from chat_service.core.limits import MAX_INVITED, MAX_SANCTIONS
-from chat_service.core.moderation import ModerationAction, Role, SanctionKind
+from chat_service.core.moderation import SERVER_BANS, ModerationAction, Role, SanctionKind
+from chat_service.core.origin import is_address
 from chat_service.core.rules.admin import ends_at, in_force
 from chat_service.core.rules.changes import (
     Assign,
@@ -33,6 +34,7 @@ from chat_service.core.rules.changes import (
 )
 from chat_service.core.rules.facts import FOR_GOOD, Facts, Holder, Room, Sanction
 from chat_service.core.rules.naming import speaker
+from chat_service.core.rules.proofs import is_admin
 from chat_service.core.rules.talking import topic_of
 from chat_service.core.value import Value
 
@@ -87,11 +89,11 @@ def moderate(entry: Entry, body: Moderate, facts: Facts) -> Decision:
 
 
 _ADMIN = Role.OWNER + 1
+_BANS = (ModerationAction.BAN, ModerationAction.UNBAN)
 
 
 def _rank(user: str, identity: int, room: str, facts: Facts) -> int:
-    account = facts.account(user)
-    if account is not None and account.admin:
+    if is_admin(user, facts):
         return _ADMIN
     known = facts.room(room)
     if (
@@ -111,7 +113,8 @@ def _needed(action: _Action, body: Moderate, room: Room) -> int:
 
 def _check_shape(body: Moderate, action: _Action) -> None:
     if body.room == LOBBY and not action.lobby:
-        raise InvalidCommand(f"that cannot be done in {LOBBY}")
+        hint = f": {SERVER_BANS}" if body.action in _BANS else ""
+        raise InvalidCommand(f"that cannot be done in {LOBBY}{hint}")
     if action.on_user != bool(body.user):
         raise InvalidCommand("say whom it is done to" if action.on_user else "name only the room")
 
@@ -121,7 +124,9 @@ def _target(body: Moderate, facts: Facts) -> Holder | None:
         return None
     holder = facts.holder(body.user)
     if holder is None:
-        raise NoSuchUser(f"no such user: {body.user}")
+        # An address of IPv4 has the grammar of a name.
+        hint = f"; {SERVER_BANS}" if body.action in _BANS and is_address(body.user) else ""
+        raise NoSuchUser(f"no such user: {body.user}{hint}")
     return holder
 
 
@@ -129,8 +134,7 @@ def _check_rank(case: _Case, action: _Action, rank: int) -> None:
     """Let nobody act against those who stand as high, nor undo for himself what others did."""
     if action.needs is not Role.MODERATOR or case.body.action is ModerationAction.INVITE:
         return
-    account = case.facts.account(case.body.user)
-    if account is not None and account.admin and rank < _ADMIN:
+    if is_admin(case.body.user, case.facts) and rank < _ADMIN:
         raise PermissionDenied(f"{case.body.user} is an admin of this server")
     if rank <= case.room.role(case.identity) and rank < _ADMIN:
         raise PermissionDenied(f"{case.body.user} has as much right in {case.body.room} as you")

@@ -13,6 +13,7 @@ from chat_service.core.commands import ByPassword, ByToken, Enter, Entry, Exit, 
 from chat_service.core.errors import LimitReached, NameTaken, Unauthenticated
 from chat_service.core.events import NAME_PASSED, Goodbye
 from chat_service.core.limits import MAX_SESSIONS
+from chat_service.core.lookalike import reduced
 from chat_service.core.rules.changes import (
     Change,
     Claim,
@@ -25,21 +26,22 @@ from chat_service.core.rules.changes import (
     Withdraw,
 )
 from chat_service.core.rules.facts import Facts, Holder
-from chat_service.core.rules.proofs import check_ban, prove
+from chat_service.core.rules.proofs import check_ban, is_admin, prove
 
 
 def enter(entry: Entry, body: Enter, facts: Facts) -> Decision:
     """Let a session have the name, if it is entitled to it."""
     account = facts.account(entry.user)
-    check_ban("", body.address, entry.at, facts)
+    if not is_admin(entry.user, facts):  # who may be at the address that he has banned
+        check_ban("", body.address, entry.at, facts)
     if account is not None:
         # Why and until when its name is banned concerns nobody but the account.
         prove(account, body.proof, entry.at, facts)
-    check_ban(entry.user, body.address, entry.at, facts)
+    check_ban(entry.user, "", entry.at, facts)
     if account is not None:
         _check_crowd(entry, facts.holder(entry.user))
         return (_claim(account.identity, body, account=True),)
-    other = facts.lookalike(body.skeleton)
+    other = facts.lookalike(reduced(body.skeleton))
     if other is not None:
         raise NameTaken(f"the name {entry.user} looks like {other}, which is taken")
     if isinstance(body.proof, Vouched):
@@ -112,7 +114,7 @@ def _provision(entry: Entry, body: Enter, facts: Facts) -> Decision:
     """Make the account of somebody who is vouched for, whoever has the name as a guest."""
     holder = facts.holder(entry.user)
     evicted = evict(entry.user, holder, facts)
-    enlisted = Enlist(entry.user, None, None, body.skeleton)
+    enlisted = Enlist(entry.user, None, None, reduced(body.skeleton))
     return (*evicted, enlisted, _claim(None, body, account=True))
 
 

@@ -2,7 +2,7 @@
 
 from chat_service.core.commands import ByPassword, ByToken, Proof, Vouched
 from chat_service.core.errors import Banned, PermissionDenied, Unauthenticated
-from chat_service.core.rules.facts import FOR_GOOD, Account, Facts
+from chat_service.core.rules.facts import Account, Facts
 
 CONSOLE = ""
 """The user of what the operator asks from the server's own console."""
@@ -36,11 +36,14 @@ def require_admin(name: str, proof: Proof, at: int, facts: Facts) -> None:
         raise PermissionDenied("only an admin of this server may do that")
 
 
+def is_admin(name: str, facts: Facts) -> bool:
+    """Tell whether a name is that of an admin of this server."""
+    account = facts.account(name)
+    return account is not None and account.admin
+
+
 def check_ban(name: str, address: str, at: int, facts: Facts) -> None:
     """Raise Banned if a name or an address is kept out of this server."""
     ban = facts.banned(name, address, at)
-    if ban is None:
-        return
-    why = f": {ban.reason}" if ban.reason else ""
-    ends = None if ban.until == FOR_GOOD else (ban.until - at) / 1_000_000
-    raise Banned(f"you are banned from this server{why}", retry_after=ends)
+    if ban is not None:
+        raise Banned(f"you are banned from this server{ban.why}", retry_after=ban.left(at))

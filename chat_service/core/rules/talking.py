@@ -15,6 +15,8 @@ from chat_service.core.outcome import Topic
 from chat_service.core.rules.changes import Decision, Enrol, Post, Withdraw
 from chat_service.core.rules.facts import Facts, Room, Sent
 from chat_service.core.rules.naming import speaker
+from chat_service.core.rules.proofs import is_admin
+from chat_service.core.text import span
 
 
 def topic_of(identity: int, other: int) -> Topic:
@@ -99,18 +101,16 @@ def _is_free(room: Room | None, entry: Entry, name: str, facts: Facts) -> bool:
     if room is None:
         return True
     abandoned = room.owner is None and facts.vacant(name)
-    return abandoned and (not room.private or _is_admin(entry.user, facts))
-
-
-def _is_admin(user: str, facts: Facts) -> bool:
-    account = facts.account(user)
-    return account is not None and account.admin
+    return abandoned and (not room.private or is_admin(entry.user, facts))
 
 
 def _check_mute(room: Room, entry: Entry, name: str) -> None:
     mute = room.mutes.get(entry.user)
     if mute is not None and mute.in_force(entry.at):
-        raise PermissionDenied(f"you are muted in {name}")
+        # No `retry_after`: who sends for others would hold everything back until then.
+        left = mute.left(entry.at)
+        lasts = "" if left is None else f" for another {span(left)}"
+        raise PermissionDenied(f"you are muted in {name}{lasts}{mute.why}")
 
 
 def _check_entry(room: Room, entry: Entry, identity: int, name: str, facts: Facts) -> None:
@@ -120,6 +120,6 @@ def _check_entry(room: Room, entry: Entry, identity: int, name: str, facts: Fact
     if room.private and not (
         identity in room.invited or identity == room.owner or identity in room.moderators
     ):
-        kept_out = kept_out or not _is_admin(entry.user, facts)
+        kept_out = kept_out or not is_admin(entry.user, facts)
     if kept_out:
         raise PermissionDenied(f"you cannot join {name}")

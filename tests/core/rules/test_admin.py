@@ -10,7 +10,9 @@ from chat_service.core.commands import (
     ByToken,
     DeleteAccount,
     EndSessions,
+    Grant,
     Proof,
+    Token,
     UnbanSubject,
     UpdateAccount,
     Vouched,
@@ -27,7 +29,7 @@ from chat_service.core.errors import (
 from chat_service.core.events import REVOKED, Ack, Announcement, GoodbyeReason
 from chat_service.core.limits import MAX_SANCTIONS
 from chat_service.core.rules.admin import is_network, parse_subject
-from tests.core.rules.people import AT, CONSOLE, PASSWORD, SECOND, People, come, do, register
+from tests.core.rules.people import AT, CONSOLE, DAY, PASSWORD, SECOND, People, come, do, register
 from tests.state.batches import join, leave, leave_chat, say
 
 # --- who may ---
@@ -99,6 +101,22 @@ def test_who_is_made_an_admin_is_one_and_may_be_made_none(town: People) -> None:
     town.ok(do("root", UpdateAccount("ann", PASSWORD, admin=True)))
     town.ok(do("ann", UpdateAccount("root", PASSWORD, admin=False)))
     assert town.why(do("root", Announce("still here?", PASSWORD))) is PermissionDenied
+
+
+@pytest.mark.parametrize(
+    "body", [UpdateAccount("root", None, admin=False), DeleteAccount("root", None)]
+)
+def test_the_last_admin_stays_one_unless_the_console_says_otherwise(
+    town: People, body: UpdateAccount | DeleteAccount
+) -> None:
+    by_admin = do("root", body.replace(proof=PASSWORD))
+    refusal = town.refusal(by_admin)
+    assert type(refusal) is PermissionDenied
+    assert str(refusal) == "root is the only admin: make another one first"
+    town.ok(do("root", UpdateAccount("root", PASSWORD, hash="new")))
+    proof = ByPassword(1)
+    town.ok(do("root", UpdateAccount("ann", proof, admin=True)))
+    town.ok(do("root", body.replace(proof=proof)), do(CONSOLE, body.replace(user="ann")))
 
 
 def test_a_password_set_by_an_admin_ends_all_that_the_account_had(town: People) -> None:
@@ -221,6 +239,27 @@ def test_who_has_several_sessions_in_a_banned_network_is_away_from_then_on(
 
 def test_an_admin_cannot_be_banned_by_name(town: People) -> None:
     assert town.why(do(CONSOLE, BanSubject("root", None))) is PermissionDenied
+
+
+def test_an_admin_is_at_a_banned_address_and_comes_from_there(people: People) -> None:
+    people.registered("root", admin=True)
+    people.registered("ann")
+    here = "192.0.2.1"
+    people.ok(*(come(name, proof=PASSWORD, address=here) for name in ("root", "ann")))
+    (applied,) = people.ok(do("root", BanSubject("192.0.2.0/24", PASSWORD)))
+    assert [it.session for it in applied.endings] == ["ann/ann"]
+    people.ok(come("root", "phone", proof=PASSWORD, address=here))
+    people.ok(do("root", Grant(Token(b"t", AT + DAY), PASSWORD, here), "desk"))
+    assert people.why(come("root", "thief", address=here)) is Unauthenticated
+    assert people.why(do("ann", Grant(Token(b"u", AT + DAY), PASSWORD, here))) is Banned
+
+
+def test_a_name_that_was_banned_before_it_was_an_admins_stays_out(people: People) -> None:
+    people.registered("ann")
+    people.ok(
+        do(CONSOLE, BanSubject("ann", None)), do(CONSOLE, UpdateAccount("ann", None, None, True))
+    )
+    assert people.why(come("ann", proof=PASSWORD)) is Banned
 
 
 def test_a_ban_that_is_taken_back_lets_in_again(town: People) -> None:

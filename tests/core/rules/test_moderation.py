@@ -163,10 +163,12 @@ def test_sanctions_are_limited_in_number_and_those_that_have_ended_do_not_count(
 
 
 def test_who_is_muted_listens_and_does_not_speak_until_it_ends(room: People) -> None:
-    room.ok(act(MUTE, "gus", lasts=60.0))
+    room.ok(act(MUTE, "gus", lasts=60.0, reason="too loud"))
     words = say("gus", "hey", "#dev")
-    refusal = room.refusal(words.replace(at=AT + 60 * SECOND - 1))
-    assert (type(refusal), str(refusal)) == (PermissionDenied, "you are muted in #dev")
+    assert room.why(words.replace(at=AT + 60 * SECOND - 1)) is PermissionDenied
+    refusal = room.refusal(words.replace(at=AT + 20 * SECOND))
+    assert type(refusal) is PermissionDenied
+    assert str(refusal) == "you are muted in #dev for another 40 s: too loud"
     room.ok(words.replace(at=AT + 60 * SECOND))
 
 

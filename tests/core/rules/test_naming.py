@@ -7,11 +7,13 @@ from chat_service.core.commands import (
     ByPassword,
     ByToken,
     DeleteAccount,
+    Enter,
     EntryBody,
     Join,
     Leave,
     Moderate,
     Proof,
+    Register,
     Revoke,
     Send,
     SetPassword,
@@ -302,18 +304,47 @@ def test_a_name_can_be_vouched_for_again_after_its_account_was_deleted(people: P
 
 
 @pytest.mark.parametrize("proof", [None, Vouched(), ByToken(b"some")])
-@pytest.mark.parametrize("name", ["\u0430nn", "a\u0578n"])  # in Cyrillic, in Armenian
+@pytest.mark.parametrize(
+    ("name", "registered"),
+    [
+        ("\u0430nn", "ann"),  # in Cyrillic
+        ("a\u0578n", "ann"),  # in Armenian
+        ("i\u0307an", "ian"),  # a dot on a letter that has one
+        ("bobi", "bobi\u0307"),
+        ("ren\u00e9\u0301", "ren\u00e9"),
+    ],
+)
 def test_nobody_has_a_name_that_looks_like_a_registered_one(
-    people: People, name: str, proof: Proof
+    people: People, name: str, registered: str, proof: Proof
 ) -> None:
-    people.registered("ann")
+    people.registered(registered)
     refusal = people.refusal(come(name, proof=proof))
     assert type(refusal) is NameTaken
-    assert "looks like ann" in str(refusal)
+    assert f"looks like {registered}" in str(refusal)
+    assert people.why(register(name, by=CONSOLE)) is NameTaken
+
+
+def test_a_name_that_an_earlier_version_found_to_look_like_none_is_looked_at_again(
+    people: People,
+) -> None:
+    name = "i\u0307an"
+    people.ok(do(name, Register("a hash", name, by=CONSOLE)))
+    assert people.why(come("ian")) is NameTaken
+    assert people.why(do("\u0456\u0307an", Enter(skeleton=name))) is NameTaken
 
 
 def test_guests_may_look_like_each_other(people: People) -> None:
     people.ok(come("ann"), come("\u0430nn"))
+
+
+def test_a_guest_stays_beside_an_account_that_looks_like_him_and_does_not_return(
+    people: People,
+) -> None:
+    people.ok(come("\u0430nn"), register("ann"))
+    people.ok(say("\u0430nn", "still here"))
+    assert people.why(register("\u0430nn", "\u0430nn")) is NameTaken
+    people.ok(leave_chat("\u0430nn", hold=True))
+    assert people.why(come("\u0430nn")) is NameTaken
 
 
 # --- bans ---

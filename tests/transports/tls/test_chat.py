@@ -48,7 +48,7 @@ async def test_a_full_server_says_so_over_tls(start_tls: StartTls, people: Peopl
     late = await people.lines(node)
     await late.until_ended()
     assert not late.reset
-    assert late.lines == ["! the server is full"]
+    assert late.lines == ["! the server is full (try again in 5 s)"]
 
 
 # --- versions and ciphers ---
