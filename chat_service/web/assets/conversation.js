@@ -45,8 +45,6 @@ export class Conversation {
   mentions = 0;
   /** The last seq that was read. */
   lastRead = 0;
-  /** The last seq that the server has told of, though what it is of may not be here. */
-  toldSeq = 0;
   /** Where the unread began when it was opened; 0 if nothing was. */
   marker = 0;
   /** @type {Map<string, Member>} */
@@ -71,11 +69,6 @@ export class Conversation {
 
   get lastSeq() {
     return this.items.at(-1)?.seq ?? 0;
-  }
-
-  /** When something happened last, whether that is here or not. */
-  get latestSeq() {
-    return Math.max(this.lastSeq, this.toldSeq);
   }
 
   /** The seq of the oldest message, to ask for what came before; 0 if there is none. */
@@ -124,7 +117,6 @@ export class Conversation {
     this.loaded = false;
     this.marker = 0;
     this.lastRead = 0;
-    this.toldSeq = 0;
   }
 
   #forget() {

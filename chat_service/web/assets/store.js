@@ -1,6 +1,6 @@
 /** What the page knows, as a fold over the events of the session. */
 
-/** @import {Announcement, ChatEvent, ConversationsPage, Gap, HistoryPage, Message, Moderated, Passage, Presence, Roster, Welcome} from "./contract.js" */
+/** @import {Announcement, ChatEvent, Gap, HistoryPage, Message, Moderated, Passage, Presence, Roster, Welcome} from "./contract.js" */
 /** @import {Changes} from "./changes.js" */
 /** @import {Notice, Said} from "./conversation.js" */
 /** @import {Outgoing} from "./outgoing.js" */
@@ -12,8 +12,8 @@ import { mentions } from "./format.js";
 import { Reading } from "./reading.js";
 import { shared } from "./storage.js";
 
-/** Private conversations that are remembered over a reload: no fewer than the server lists. */
-const MAX_PEERS = 200;
+/** Private conversations that are remembered over a reload. */
+const MAX_PEERS = 50;
 const LOST = "Some messages cannot be shown any more";
 
 /** @typedef {{conversation: Conversation, item: Said, mentioned: boolean}} Heard */
@@ -85,8 +85,6 @@ export class Store {
 
   /** Takes a conversation off the list. @param {string} address */
   close(address) {
-    const conversation = this.conversations.get(address);
-    if (conversation && !conversation.isRoom) this.#dismiss(conversation);
     this.conversations.delete(address);
     this.#changes.mark("list");
     this.#keepPeers();
@@ -139,17 +137,6 @@ export class Store {
     if (!conversation.loaded) this.#begin(conversation);
     this.#changes.mark("items", "list");
     if (to === this.current) this.read();
-  }
-
-  /** Takes over whom the user has written with. @param {ConversationsPage} page */
-  listed({ conversations = [] }) {
-    for (const { to, lastSeq } of conversations) {
-      const seq = integer(lastSeq);
-      // What was read here and is not shown any more, the user has closed.
-      if (!this.conversations.has(to) && this.#reading.last(to) >= seq) continue;
-      this.of(to).toldSeq = seq;
-    }
-    this.#changes.mark("list");
   }
 
   /**
@@ -216,12 +203,6 @@ export class Store {
     this.user = user;
     this.#reading.recall(user);
     for (const peer of shared.get(`peers.${user}`) ?? []) this.of(`@${peer}`);
-  }
-
-  /** Takes a conversation as read to its end, so that it is not listed again before there is more. @param {Conversation} conversation */
-  #dismiss(conversation) {
-    conversation.lastRead = Math.max(conversation.lastRead, conversation.toldSeq);
-    this.#reading.read(conversation);
   }
 
   /** @param {string} epoch */

@@ -81,7 +81,8 @@ export class Talk {
 
   /** The connection is there (again): asks for what is told only to who asks. */
   connected() {
-    void this.#people();
+    const unknown = this.#store.conversations.people.filter((it) => !it.loaded).slice(0, PEERS);
+    for (const { address } of unknown) void this.#history(address, PAGE);
     if (this.#store.current !== LOBBY) void this.#roster(LOBBY);
     this.#learn();
   }
@@ -149,19 +150,6 @@ export class Talk {
     const lines = VERBS.map((it) => `${it.usage.padEnd(width)}${it.meaning}`);
     lines.push(`${"//text".padEnd(width)}says a line that begins with a slash`);
     this.#store.note(place, lines.join("\n"), "help");
-  }
-
-  /** Asks whom the user has written with, and what was said with the latest of them. */
-  async #people() {
-    try {
-      const event = await this.#submit({ conversations: {} });
-      if (event?.conversations) this.#store.listed(event.conversations);
-    } catch (error) {
-      // Meanwhile those are shown that this browser remembers.
-      if (error instanceof Refused && error.isOfTheMoment) setTimeout(() => void this.#people(), error.pause);
-    }
-    const unknown = this.#store.conversations.people.filter((it) => !it.loaded).slice(0, PEERS);
-    for (const { address } of unknown) void this.#history(address, PAGE);
   }
 
   /**
