@@ -226,4 +226,4 @@ class GuessLimiter:
 
 
 def _refusal(what: str, whose: str, seconds: float) -> RateLimited:
-    return RateLimited(f"too many {what}{whose}", retry_after=seconds)
+    return RateLimited(f"too many {what}{whose}: wait a while", retry_after=seconds)

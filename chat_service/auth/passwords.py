@@ -130,7 +130,7 @@ class Passwords:
         if self._closed:
             raise Unavailable("the server is shutting down")
         if self._places[network] >= MAX_OF_NETWORK:
-            why = "too many passwords at once from your address"
+            why = "too many passwords at once from your address: wait a moment"
             raise RateLimited(why, retry_after=1.0)
         full = _NEW in places and self._places[_NEW] >= MAX_NEW
         if full or self._under_way >= CONCURRENT + MAX_WAITING:

@@ -2,8 +2,8 @@
 
 A skeleton is for comparing alone: it is no name, and nothing to show. Names fold case, so what
 looks like either case of a letter looks like the letter: `b0b` like `bob`, since UTS #39 finds a
-zero to look like a capital O. Nor does it tell what section 5.4 of UTS #39 finds in addition: a dot
-over a letter that has one already, and a mark that is there twice.
+zero to look like a capital O. What its section 5.4 knows skeletons to miss is left out as well: a
+dot over a letter that has one already, and a mark that is there twice.
 """
 
 import unicodedata
@@ -35,14 +35,14 @@ def skeleton(name: str) -> str:
 
 
 @lru_cache(maxsize=16_384)
-def reduced(skeleton: str) -> str:
+def reduced(text: str) -> str:
     """Return a skeleton without the marks that nobody sees, where it has any.
 
     Skeletons that an earlier version has written, in the log or in a database, have them still.
     """
     found: list[str] = []
     base = ""
-    for character in skeleton.replace(_DOTLESS_J, "j"):
+    for character in text.replace(_DOTLESS_J, "j"):
         if unicodedata.category(character) not in _NONSPACING:
             base = character
         elif found[-1:] == [character] or (character == _DOT_ABOVE and base in _SOFT_DOTTED):
