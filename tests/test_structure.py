@@ -34,7 +34,8 @@ ALLOWED: Final = {
     " chat.v1 click google grpc nats",
     "chat_service.console.cluster": "chat_service.auth.passwords chat_service.config"
     " chat_service.console chat_service.desk chat_service.follower chat_service.foundation"
-    " chat_service.hub chat_service.nats_connection chat_service.state.store",
+    " chat_service.hub chat_service.log.port chat_service.nats_connection"
+    " chat_service.state.store",
     "chat_service.console.moving": "chat_service.console chat_service.log"
     " chat_service.nats_connection chat_service.state.inspection nats",
     "chat_service.config": "",

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from chat_service import nats_connection
 from chat_service.auth.passwords import Passwords
@@ -25,10 +26,11 @@ from chat_service.desk import Desk
 from chat_service.follower import Follower
 from chat_service.foundation import Foundation, lay
 from chat_service.hub.hub import Hub
+from chat_service.log.port import Log
 from chat_service.state.store import Store
 
-_CAUGHT_UP_WITHIN = 1_800.0
-"""Seconds, for what may be gigabytes of a snapshot and its day of records."""
+_CAUGHT_UP_WITHIN: Final = 1_800.0
+"""Seconds, for what may be gigabytes of a snapshot and the records behind it."""
 
 
 @asynccontextmanager
@@ -57,6 +59,7 @@ class ClusterConsole(Console):
 
 @asynccontextmanager
 async def _observed(config: Config) -> AsyncIterator[ClusterConsole]:
+    """Follow the log of a node of this Config for as long as something is asked."""
     instance = secrets.token_hex(8)
     try:
         async with asyncio.timeout(_CAUGHT_UP_WITHIN):
@@ -68,9 +71,8 @@ async def _observed(config: Config) -> AsyncIterator[ClusterConsole]:
     hub = Hub(log.append, now, config.presence_limit, instance)
     log.on_refused = hub.refuse
     hub.seq = store.seq
-    hub.attendance.load(await store.seats())
     foundation.begin()
-    following = asyncio.create_task(Follower(log, store, hub).run(), name="follower")
+    following = asyncio.create_task(_follow(log, store, hub), name="follower")
     try:
         await _caught_up(foundation, following)
         yield ClusterConsole(store, passwords, Desk(hub, log, now, instance))
@@ -80,6 +82,11 @@ async def _observed(config: Config) -> AsyncIterator[ClusterConsole]:
         hub.close()
         passwords.close()
         await foundation.close()
+
+
+async def _follow(log: Log, store: Store, hub: Hub) -> None:
+    hub.attendance.load(await store.seats())
+    await Follower(log, store, hub).run()
 
 
 async def _caught_up(foundation: Foundation, following: "asyncio.Task[None]") -> None:

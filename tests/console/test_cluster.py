@@ -5,10 +5,12 @@ from pathlib import Path
 import nats
 import pytest
 
+from chat.cluster.v1.record_pb2 import Record
 from chat_service.console import destination
 from chat_service.console.destination import reached
 from chat_service.console.port import NotDone
 from chat_service.nats_connection import NatsSettings
+from chat_service.wire.record import FORMAT
 from tests.cluster.servers import NatsServers, nats_server, stream
 from tests.console.command import (
     PASSWORD,
@@ -118,6 +120,23 @@ async def test_a_nodes_data_are_not_changed_behind_the_log_even_where_that_has_n
     reason = complaint(run("add", "root", "--admin", data=data))
     assert reason.startswith(f"{data} is the data of a cluster's node")
     assert server_process(*cluster).ready  # on data that are as they were
+
+
+async def test_what_a_later_version_has_written_is_not_passed_over(
+    cluster: tuple[str, ...], nats_server: NatsServers, stream: str
+) -> None:
+    told(chat_server("user", "add", "ann", *cluster))
+    client = await nats.connect(nats_server.url)
+    try:
+        await client.jetstream(timeout=10).publish(
+            f"{stream}.log", Record(publisher="p", number=1, needs=FORMAT + 1).SerializeToString()
+        )
+    finally:
+        await client.close()
+    reason = refusal(chat_server("user", "add", "root", "--admin", *cluster))
+    assert reason.startswith(
+        "the log cannot be followed: record 2 of the log was written by a newer"
+    )
 
 
 async def test_it_is_told_that_nats_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
