@@ -11,28 +11,17 @@ from click.core import ParameterSource
 from chat_service import logs, values
 from chat_service.console import data as use
 from chat_service.console import moving
+from chat_service.console.destination import Destination
 from chat_service.console.listing import Row, lines
-from chat_service.console.moving import Destination
-from chat_service.console.place import FILE, Place, at_place, option
+from chat_service.console.place import FILE, NATS, Place, at_data_or_server, destination, option
 from chat_service.console.port import NotDone
 from chat_service.logs import printable
-from chat_service.nats_connection import NatsSettings
 from chat_service.startup import StartupError
 
 _FILE: Final = click.argument("file", type=FILE)
 _DIRECTORY: Final = values.Parsed(values.directory)
 _COLUMNS: Final = ("data", "sound", "epoch", "seq", "position", "digest", "content")
 _NODE_COLUMNS: Final = ("node", "live", "agrees", "position", "connections", "version", "instance")
-_NATS: Final = (
-    option("--nats", type=values.Parsed(values.servers), metavar="URL[,URL…]", help="The servers."),
-    option("--nats-creds", type=FILE, metavar="FILE", help="Credentials for NATS."),
-    option("--nats-ca", type=FILE, metavar="FILE", help="Who signs their certificates, PEM."),
-    option("--nats-cert", type=FILE, metavar="FILE", help="A certificate for NATS, PEM."),
-    option("--nats-key", type=FILE, metavar="FILE", help="Its key, PEM."),
-    option("--nats-stream", metavar="NAME", help="The stream.  [default: the setting]"),
-    option("--nats-replicas", type=click.IntRange(1, 5), help="Copies of the stream."),
-    click.help_option(allow_from_autoenv=False),
-)
 
 
 def _at_data(command: Callable[..., None]) -> Callable[..., None]:
@@ -56,19 +45,12 @@ def _at_cluster(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     @click.pass_context
     def placed(context: click.Context, /, file: Path, **given: Any) -> None:
-        settings = context.find_root().params
-        chosen = {name: settings[name] if it is None else it for name, it in given.items()}
-        if not chosen["nats"]:
+        cluster = destination(context, given)
+        if cluster is None:
             raise click.ClickException("say where NATS is: --nats URL")
-        nats = NatsSettings(
-            chosen["nats"],
-            "chat-server import",
-            *(chosen[it] for it in ("nats_creds", "nats_ca", "nats_cert", "nats_key")),
-        )
-        destination = Destination(nats, chosen["nats_stream"], chosen["nats_replicas"])
-        _in_one_line(lambda: command(destination, file))
+        _in_one_line(lambda: command(cluster, file))
 
-    for declare in reversed(_NATS):
+    for declare in (click.help_option(allow_from_autoenv=False), *reversed(NATS)):
         placed = declare(placed)
     return cast("Callable[..., None]", placed)
 
@@ -103,7 +85,7 @@ def restore(data: Path, file: Path, *, same_log: bool) -> None:
 @click.command()
 @click.argument("places", metavar="[DIR|FILE]...", nargs=-1, type=FILE)
 @option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-@at_place
+@at_data_or_server
 def check(place: Place, places: Sequence[Path], *, as_json: bool) -> None:
     """Look servers' data or backups over, and hold them against each other.
 

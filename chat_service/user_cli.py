@@ -1,7 +1,8 @@
 """`chat-server user` and its like: what the operator does about accounts and about a server.
 
-Accounts and bans are changed in the data of a stopped server, or with --server by the Admin service
-of a running one; what is about who is connected takes a running one.
+Accounts and bans are changed in the data of a stopped server, with --server by the Admin service of
+a running one, or with --nats in the log of a cluster; what is about who is connected takes a
+running server.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,8 +36,9 @@ _REASON: Final = option(
 def user() -> None:
     """Manage accounts, bans and connections.
 
-    Works on the data of a stopped server, or on a running one with --server. There it takes an
-    admin: make the first one while the server is stopped, by `chat-server user add NAME --admin`.
+    Works on the data of a stopped server, on a running one with --server, or on a cluster through
+    its log with --nats, whether its nodes run or not. Only --server takes an admin: make the first
+    one in one of the other ways, by `chat-server user add NAME --admin`.
     """
 
 

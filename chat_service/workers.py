@@ -2,7 +2,8 @@
 
 The parent serves nobody. It holds the ports, so that nobody else takes them while a worker is
 replaced; it starts the workers, each a `chat-server` with the same settings but for its name and
-its data; and it starts one again that has died. Nothing here imports grpc, which does not live
+its data; and it starts one again that has died. One that ends in good order was told to by an
+admin (Drain), who sees one server: all end with it. Nothing here imports grpc, which does not live
 through a fork.
 """
 
@@ -92,12 +93,18 @@ class Supervisor:
         if ready.done():
             told = " ".join(f"{name}={endpoint}" for name, endpoint in endpoints.items())
             say(f"ready {told}")
-        elif not self._stopping:
-            self._stop()
+            await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
+        if not self._stopping:
+            self._end_with(next(it for it in running if it.done()).get_name())
         await asyncio.gather(*running)
         if failed := [it.name for it in self._workers if it.status not in _IN_GOOD_ORDER]:
             raise StartupError(f"{', '.join(failed)}: ended by a failure, see the log")
+
+    def _end_with(self, first: str) -> None:
+        """Stop all, since one has ended that was not told to, and is not to be started again."""
+        _log.info("a worker has ended by itself: stopping all", worker=first)
+        self._stop()
 
     async def _all_ready(self) -> None:
         for worker in self._workers:

@@ -5,13 +5,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import pytest
 import yaml
 
 from chat_service import cli
 from chat_service.config import Config
+from chat_service.console import place
+from chat_service.console.destination import Destination
+from chat_service.console.port import NotDone
 
 DEPLOY: Final = Path(__file__).parent.parent / "deploy"
 BIN: Final = Path(sys.executable).parent
@@ -76,6 +79,26 @@ def test_the_server_takes_the_settings(
     assert len(config.nats) == 3
     assert all(f"chat:{PASSWORD}@nats-" in url for url in config.nats)
     assert config.node in (variables["CHAT_NODE"], "a-name")
+
+
+@pytest.mark.parametrize(("arguments", "variables"), [*nodes()])
+def test_the_operators_commands_in_a_nodes_container_are_for_the_cluster(
+    arguments: list[str], variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Destination] = []
+
+    def ask(destination: Destination) -> NoReturn:
+        asked.append(destination)
+        raise NotDone("this is only a test")
+
+    monkeypatch.setattr(place, "cluster", ask)
+    monkeypatch.setenv("CHAT_PASSWORD", "a good password")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        cli.main(["user", "add", "root", "--admin"])
+    assert all(f"chat:{PASSWORD}@nats-" in url for it in asked for url in it.nats.servers)
+    assert len(asked) == 1
 
 
 def nats_settings() -> Iterator[Any]:

@@ -17,7 +17,7 @@ import pytest
 from chat_service import workers
 from chat_service.workers import Worker
 from tests.cluster.servers import NatsServers, nats_server, stream
-from tests.console.command import chat_server, complaint
+from tests.console.command import chat_server, complaint, order, said
 from tests.processes import ServerProcess, StartServer
 from tests.raw_clients import RpcClient
 from tests.waiting import until
@@ -134,6 +134,21 @@ async def test_on_sigterm_all_say_goodbye(start_workers: StartWorkers) -> None:
         await server.stop()
         await until(lambda: ann.events[-1].HasField("goodbye"))
     assert server.log.count("stopped") == 2
+
+
+async def test_a_drain_of_one_worker_is_a_drain_of_the_host(
+    start_workers: StartWorkers, nats_server: NatsServers, stream: str
+) -> None:
+    cluster = ("--nats", nats_server.url, "--nats-stream", stream)
+    assert chat_server("user", "add", "root", "--admin", *cluster).returncode == 0
+    server = start_workers()
+    workers = pids(server)
+    assert said(order(server, "drain")).endswith("is shutting down\n")
+    assert await server.exit_status() == 0
+    assert not any(map(runs, workers.values()))
+    assert server.log.count("stopped") == 2
+    assert server.log.count("a worker has ended by itself: stopping all") == 1
+    assert "worker died" not in server.log
 
 
 async def test_a_port_that_is_taken_is_one_line(start_workers: StartWorkers) -> None:

@@ -2,35 +2,27 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from nats.js import JetStreamContext
 
 from chat_service import nats_connection
+from chat_service.console.destination import Destination, reached
 from chat_service.console.port import NotDone
 from chat_service.log.snapshots import NoSnapshot, Snapshot, Snapshots
 from chat_service.log.stream import SAFE_REPLICAS, LogStream, Origin, StreamState
-from chat_service.nats_connection import UNREACHABLE, NatsSettings
+from chat_service.nats_connection import UNREACHABLE
 from chat_service.state.inspection import Findings, inspect
 
-_REACHED_WITHIN: Final = 10.0
 _ASK_WITHIN: Final = 5.0
 _DONE_WITHIN: Final = 1_800.0
-
-
-class Destination(NamedTuple):
-    """The cluster that a history goes to; its stream is not there yet."""
-
-    nats: NatsSettings
-    stream: str
-    replicas: int | None
 
 
 def import_(file: Path, destination: Destination) -> int:
     """Begin a cluster's log with an exported state; returns the seq that it goes on from.
 
-    Epoch and seqs stay, so clients resume there. What was broken off may be done again. Raises
-    NotDone, StartupError.
+    Its stream is not there yet. Epoch and seqs stay, so clients resume there. What was broken off
+    may be done again. Raises NotDone, StartupError.
     """
     if not file.is_file():
         raise NotDone(f"there is no file {file}")
@@ -51,11 +43,7 @@ def _check(file: Path, found: Findings) -> None:
 
 
 async def _import(file: Path, found: Findings, destination: Destination) -> None:
-    try:
-        async with asyncio.timeout(_REACHED_WITHIN):
-            client = await nats_connection.connect(destination.nats)
-    except TimeoutError:
-        raise NotDone("cannot reach NATS") from None
+    client = await reached(destination.nats)
     try:
         async with asyncio.timeout(_DONE_WITHIN):
             await _begin(client.jetstream(timeout=_ASK_WITHIN), file, found, destination)

@@ -1,7 +1,8 @@
 """The options that the operator's commands share: which server, and as whom."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
-from chat_service import values
+from chat_service import logs, values
 from chat_service.console import passwords
 from chat_service.console.channel import Trust
+from chat_service.console.cluster import cluster
+from chat_service.console.destination import Destination
 from chat_service.console.port import NotDone, Server
 from chat_service.console.running import Credentials, RunningServer, running_server
 from chat_service.console.stopped import stopped_server
 from chat_service.core.errors import Refusal
+from chat_service.nats_connection import NatsSettings
 from chat_service.startup import StartupError
 
 _Result = TypeVar("_Result")
@@ -63,7 +67,23 @@ _SERVER: Final = (
     option("--ca", type=FILE, metavar="FILE", help="Talk by TLS, and trust these (PEM)."),
     option("--cert", type=FILE, metavar="FILE", help="Your own certificate (PEM), if asked."),
     option("--key", type=FILE, metavar="FILE", help="The certificate's key (PEM)."),
-    click.help_option(allow_from_autoenv=False),
+)
+NATS: Final = (
+    option(
+        "--nats",
+        type=values.Parsed(values.servers),
+        metavar="URL[,URL…]",
+        help="A cluster's NATS.",
+    ),
+    option("--nats-creds", type=FILE, metavar="FILE", help="Credentials for NATS."),
+    option("--nats-ca", type=FILE, metavar="FILE", help="Who signs their certificates, PEM."),
+    option("--nats-cert", type=FILE, metavar="FILE", help="A certificate for NATS, PEM."),
+    option("--nats-key", type=FILE, metavar="FILE", help="Its key, PEM."),
+    option("--nats-stream", metavar="NAME", help="The stream.  [default: the setting]"),
+    option("--nats-replicas", type=click.IntRange(1, 5), help="Copies of the stream."),
+)
+_NATS_NAMES: Final = tuple(
+    f"nats{it}" for it in ("", "_creds", "_ca", "_cert", "_key", "_stream", "_replicas")
 )
 
 
@@ -80,20 +100,27 @@ class Place:
     ca: Path | None
     cert: Path | None
     key: Path | None
+    cluster: Destination | None = None
 
     def ask(self, act: Callable[[Server], Awaitable[_Result]], *, new: bool = False) -> _Result:
-        """Ask the running server if one is named, else work on data, which may be `new`.
+        """Ask the running server if one is named, or the cluster; else work on data.
 
-        Raises NotDone, Refusal, StartupError.
+        They may be `new`. Raises NotDone, Refusal, StartupError.
         """
         if self.server is not None:
             return self.ask_running(act)
 
         async def call() -> _Result:
-            async with stopped_server(self.data, new=new) as server:
+            async with self._opened(new=new) as server:
                 return await act(server)
 
         return asyncio.run(call())
+
+    def _opened(self, *, new: bool) -> AbstractAsyncContextManager[Server]:
+        if self.cluster is None:
+            return stopped_server(self.data, new=new)
+        logs.configure("warning", "human")
+        return cluster(self.cluster)
 
     def ask_running(self, act: Callable[[RunningServer], Awaitable[_Result]]) -> _Result:
         """Ask the running server; raises NotDone."""
@@ -125,8 +152,26 @@ class Place:
         return Credentials(token)
 
 
+_PLACE_OPTIONS: Final = Place.__dataclass_fields__.keys() - {"data", "cluster"}
+
+
+def destination(context: click.Context, given: Mapping[str, Any]) -> Destination | None:
+    """Return the cluster that is named by a command's own options or by the settings, if any is."""
+    settings = context.find_root().params
+    chosen = [settings[it] if given[it] is None else given[it] for it in _NATS_NAMES]
+    servers, *files, stream, replicas = chosen
+    if not servers:
+        return None
+    return Destination(NatsSettings(servers, "chat-server", *files), stream, replicas)
+
+
 def at_place(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command a Place, with its options, as its first argument."""
+    return _placed(command, (_DATA, *NATS, *_SERVER))
+
+
+def at_data_or_server(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command a Place that is no cluster's log."""
     return _placed(command, (_DATA, *_SERVER))
 
 
@@ -141,14 +186,19 @@ def _placed(
     @wraps(command)
     @click.pass_context
     def placed(context: click.Context, /, data: Path | None = None, **given: Any) -> None:
+        fields = {it: given.pop(it) for it in _PLACE_OPTIONS}
+        nats = {it: given.pop(it) for it in _NATS_NAMES if it in given}
+        shared = None
         if context.get_parameter_source("data") is not ParameterSource.COMMANDLINE:
             data = context.find_root().params.get("data")
-        fields = {it: given.pop(it) for it in Place.__dataclass_fields__ if it != "data"}
+            shared = destination(context, nats) if nats else None
+        elif nats.get("nats"):
+            raise click.UsageError("--data and --nats are two places: leave out one of them")
         try:
-            command(Place(data=data, **fields), **given)
+            command(Place(data=data, cluster=shared, **fields), **given)
         except (NotDone, Refusal, StartupError) as error:
             raise click.ClickException(str(error)) from None
 
-    for declare in reversed(options):
+    for declare in (click.help_option(allow_from_autoenv=False), *reversed(options)):
         placed = declare(placed)
     return placed

@@ -90,6 +90,7 @@ def begin_log(db: apsw.Connection) -> None:
         db.execute("UPDATE meta SET value = 0 WHERE key = 'position'")
         db.execute("UPDATE meta SET value = x'' WHERE key = 'digest'")
         db.execute("DELETE FROM publishers")
+        lineage.release(db)
 
 
 def _check_alone(database: Path) -> None:

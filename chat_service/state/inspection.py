@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import apsw
 
 from chat_service.startup import StartupError
-from chat_service.state import schema
+from chat_service.state import lineage, schema
 
 _MOST_FAULTS: Final = 10
 _BUSY_TIMEOUT_MS: Final = 10_000
@@ -34,7 +34,7 @@ class Findings(NamedTuple):
     digest: str
     """What all records so far did, in order; empty for a log of one node alone."""
     content: str
-    """The digest of every row of every table."""
+    """The digest of all that it holds."""
     faults: tuple[str, ...]
     """What is wrong with the file, the first of it; empty if it is sound."""
 
@@ -74,13 +74,17 @@ def _opened(path: Path) -> Iterator[apsw.Connection]:
 
 
 def content_digest(db: apsw.Connection) -> str:
-    """Return a digest of every row of every table, in the order of the primary keys."""
+    """Return a digest of every row of every table, in the order of the primary keys.
+
+    Whether the log is a shared one is left out: a log begins with what a server alone has had.
+    """
     whole = blake2b(digest_size=16)
     for table in _tables(db):
         whole.update(f"\n{table}\n".encode())
         keys = ", ".join(_primary_key(db, table))
         for row in db.execute(f"SELECT * FROM {table} ORDER BY {keys}"):  # noqa: S608  (our names)
-            whole.update(repr(row).encode())
+            if (table, row[0]) != ("meta", lineage.MARK):
+                whole.update(repr(row).encode())
     return whole.hexdigest()
 
 

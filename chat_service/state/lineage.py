@@ -4,11 +4,17 @@ A database that went on with another history than its own would show its clients
 was. So what does not fit together is not opened.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
 from chat_service.startup import StartupError
+
+MARK: Final = "shared"
+"""The key in `meta` of data that follow a log which many nodes share.
+
+It says so where no record was applied yet, and is no part of the content that nodes compare.
+"""
 
 
 def check(db: apsw.Connection, shared: str | None, place: str) -> None:
@@ -19,13 +25,16 @@ def check(db: apsw.Connection, shared: str | None, place: str) -> None:
     """
     epoch, position = _meta(db, "epoch"), _meta(db, "position")
     if shared is None:
-        if position:
+        if position or _meta(db, MARK):
             raise StartupError(
-                f"{place} is the data of a cluster's node: start it with --nats as before, or"
+                f"{place} is the data of a cluster's node: use it with --nats as before, or"
                 " restore a backup of it to go on alone"
             )
-    elif epoch != shared:
+        return
+    if epoch != shared:
         _adopt(db, shared, position, place)
+    with db:
+        db.execute("INSERT OR IGNORE INTO meta (key, value) VALUES (?, 1)", (MARK,))
 
 
 def _adopt(db: apsw.Connection, shared: str, position: int, place: str) -> None:
@@ -41,6 +50,11 @@ def _adopt(db: apsw.Connection, shared: str, position: int, place: str) -> None:
         )
     with db:
         db.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (shared,))
+
+
+def release(db: apsw.Connection) -> None:
+    """Let data go on alone, or under any log, that followed one which many nodes share."""
+    db.execute("DELETE FROM meta WHERE key = ?", (MARK,))
 
 
 def is_new(db: apsw.Connection) -> bool:

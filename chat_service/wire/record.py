@@ -17,8 +17,9 @@ from chat_service.core.moderation import ModerationAction
 from chat_service.core.record import Record
 
 FORMAT: Final = 1
-"""The version of the format that is known here. A kind or field that older versions must not pass
-over makes the next one, and records that hold it need that.
+"""The version of the log that is known here: how its records are encoded, and what the rules make
+of them. The next one is made by a kind or field that older versions must not pass over, and by any
+change of what comes of an entry; then a record goes by the rules of the version that it needs.
 """
 
 _ENTRIES_TAG: Final = b"\x22"  # field 4, length-delimited: Record.entries

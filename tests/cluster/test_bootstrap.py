@@ -267,7 +267,7 @@ async def test_a_node_whose_data_were_changed_while_it_was_stopped_is_not_starte
     nodes: Cluster, entry: Entry
 ) -> None:
     await nodes.nodes[1].stop()
-    store = Store.open(data_of(nodes.nodes[1]))  # as a server alone, or as its console does
+    store = Store.open(data_of(nodes.nodes[1]), nodes.nodes[0]._store.epoch)
     await store.apply([entry])
     await store.close()
     with pytest.raises(StartupError, match="node-1 was changed while its node was stopped"):

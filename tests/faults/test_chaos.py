@@ -18,23 +18,20 @@ from typing import Final
 
 import pytest
 
-from chat_service.state.inspection import Findings, inspect
-from tests.waiting import until
+from chat_service.state.inspection import Findings
 
 from .chaos.cable import Balancer, Cable
 from .chaos.mischief import TO_NATS, TO_NODES, Fault, Mischief
-from .chaos.node import NodeProcess
+from .chaos.node import DIVERGED, NodeProcess
 from .chaos.servers import CabledServers
-from .crash.aftermath import kept_in, until_converged
+from .crash.aftermath import kept_in, settled, until_converged
 from .crash.crowd import Crowd
 from .crash.ledger import Verdict, check
 
 NODES: Final = 3
 PEOPLE: Final = 9
 STREAM: Final = "chat"
-DIVERGED: Final = "a node has made something else of the log"
 CONVERGED_WITHIN: Final = 120.0
-SETTLED_WITHIN: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ async def test_nothing_is_lost_doubled_or_reordered(plan: Plan, tmp_path: Path) 
         async with run.crowd.gathered():
             await live_through_it(run)
             await until_converged(run.crowd.ledger, CONVERGED_WITHIN)
-        found = await settled(run)
+        found = await settled([node.data for node in run.nodes])
         run.crowd.ledger.kept.extend(kept_in(run.nodes[0].data))
         verdict = check(run.crowd.ledger)
         print(figures(run, verdict, found[0], time.monotonic() - started))
@@ -156,18 +153,6 @@ async def do_mischief(run: Run, mischief: Mischief, count: int, random: Random) 
         await asyncio.sleep(random.uniform(0.0, 2.0))
         await mischief.next()
         assert not [node.name for node in run.nodes if node.died], "a node gave up"
-
-
-async def settled(run: Run) -> list[Findings]:
-    """Return what is in the nodes' databases, once all stand at one position and nobody is left."""
-    found: list[Findings] = []
-
-    def equal() -> bool:
-        found[:] = [inspect(node.data / "chat.db") for node in run.nodes]
-        return len({it.position for it in found}) == 1
-
-    await until(equal, within=SETTLED_WITHIN, what="all nodes at one position")
-    return found
 
 
 def figures(run: Run, verdict: Verdict, found: Findings, seconds: float) -> str:

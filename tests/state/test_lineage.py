@@ -7,6 +7,7 @@ import pytest
 from chat_service.core.commands import BanSubject, Register
 from chat_service.core.record import Record
 from chat_service.startup import StartupError
+from chat_service.state import copies, inspection
 from chat_service.state.store import Store
 from tests.state.batches import by, enter, say
 
@@ -44,8 +45,9 @@ async def test_a_node_that_has_applied_nothing_may_follow_any_log(tmp_path: Path
     await shared(tmp_path, "fedcba9876543210")
 
 
-async def test_a_nodes_data_is_not_served_alone(tmp_path: Path) -> None:
-    await shared(tmp_path)
+@pytest.mark.parametrize("records", [0, 1])
+async def test_a_nodes_data_is_not_served_alone(tmp_path: Path, records: int) -> None:
+    await shared(tmp_path, records=records)
     with pytest.raises(StartupError, match=f"{tmp_path} is the data of a cluster's node"):
         Store.open(tmp_path)
 
@@ -69,6 +71,25 @@ async def test_what_happened_on_a_single_server_is_not_put_under_a_log(
         Store.open(tmp_path, EPOCH)
     store = Store.open(tmp_path)  # as it was
     await store.close()
+
+
+async def test_a_backup_of_a_nodes_data_may_be_restored_to_go_on_alone(tmp_path: Path) -> None:
+    await shared(tmp_path / "node", records=0)
+    copies.copy(tmp_path / "node" / "chat.db", tmp_path / "backup")
+    (tmp_path / "alone").mkdir()
+    copies.restore(tmp_path / "backup", tmp_path / "alone", same_log=False)
+    store = Store.open(tmp_path / "alone")
+    await store.close()
+
+
+async def test_that_it_follows_a_shared_log_is_no_part_of_what_it_holds(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    epoch = store.epoch
+    await store.apply([enter("ann"), say("ann", "x")])
+    await store.close()
+    alone = inspection.content(tmp_path / "chat.db")
+    await shared(tmp_path, epoch, records=0)
+    assert inspection.content(tmp_path / "chat.db") == alone
 
 
 async def test_a_copy_of_it_goes_on_as_the_beginning_of_a_log_of_its_epoch(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -18,10 +19,18 @@ READY_WITHIN: Final = 240.0
 """Seconds for a node to serve: it waits for NATS, to which something else is done meanwhile."""
 
 STOPPED_WITHIN: Final = 40.0
+DIVERGED: Final = "a node has made something else of the log"
+"""What a node logs that differs from another."""
+
+
+HERE: Final = Path(__file__).parents[3]
 
 
 class NodeProcess:
-    """One node, gRPC only and without rates, which reaches NATS over cables of its own."""
+    """One node, gRPC only and without rates, which reaches NATS over cables of its own.
+
+    `tree` is the source that it runs, which may be another with its next start.
+    """
 
     def __init__(self, directory: Path, name: str, stream: str, cables: Sequence[Cable]) -> None:
         self.name = name
@@ -29,6 +38,7 @@ class NodeProcess:
         self.port = free_port()
         self.deaths = 0
         self.cables = cables
+        self.tree = HERE
         self._stream = stream
         self._switch = directory / f"{name}.slow"
         self._stderr = directory / f"{name}.log"
@@ -66,7 +76,12 @@ class NodeProcess:
         ]
         with self._stderr.open("ab") as stderr:
             self._process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=stderr, text=True
+                command,
+                cwd=self.tree,
+                env=running(self.tree),
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
             )
 
     async def serving(self) -> None:
@@ -146,3 +161,8 @@ class NodeProcess:
         await asyncio.to_thread(process.communicate, timeout=STOPPED_WITHIN)
         self._process = None
         return process.returncode
+
+
+def running(tree: Path) -> dict[str, str]:
+    """Return the environment in which Python takes the service from a source, not as installed."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join((str(tree), str(tree / "proto")))}

@@ -1,13 +1,18 @@
 """When it is over: wait until everybody has seen what they were to see, and read what is kept."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import apsw
 
 from chat.v1 import chat_pb2
+from chat_service.state.inspection import Findings, inspect
 from tests.waiting import until
 
 from .ledger import Ledger, Line
+
+_SETTLED_WITHIN: Final = 60.0
 
 
 async def until_converged(ledger: Ledger, within: float) -> None:
@@ -31,6 +36,18 @@ async def until_converged(ledger: Ledger, within: float) -> None:
         await until(converged, within=within)
     except AssertionError:
         print("not converged:", ", ".join(due))
+
+
+async def settled(data: Sequence[Path]) -> list[Findings]:
+    """Return what is in the databases of a cluster's nodes, once all stand at one position."""
+    found: list[Findings] = []
+
+    def equal() -> bool:
+        found[:] = [inspect(it / "chat.db") for it in data]
+        return len({it.position for it in found}) == 1
+
+    await until(equal, within=_SETTLED_WITHIN, what="all nodes at one position")
+    return found
 
 
 def kept_in(data: Path) -> list[Line]:
