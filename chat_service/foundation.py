@@ -6,7 +6,7 @@ above this knows which.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from chat_service import nats_connection
 from chat_service.bootstrap import bootstrap, standing
 from chat_service.config import Config
+from chat_service.core.commands import Entry
 from chat_service.log.embedded import EmbeddedLog
 from chat_service.log.jetstream import JetStreamLog
 from chat_service.log.port import Log
@@ -51,6 +52,9 @@ class Foundation(Protocol):
 
     def log_works(self) -> bool:
         """Tell whether entries get into the log now."""
+
+    async def attempt(self, entries: Sequence[Entry]) -> bool:
+        """Append entries at once or not at all; tells whether that was acknowledged."""
 
     async def keep_snapshots(self, mine: Callable[[], bool]) -> None:
         """Keep a copy of the state for nodes to come, while it is this one's turn."""
@@ -100,6 +104,12 @@ class Alone:
 
     def log_works(self) -> bool:
         """Return True: where the log fails, so does the state."""
+        return True
+
+    async def attempt(self, entries: Sequence[Entry]) -> bool:
+        """Append entries, which nothing keeps from the log."""
+        for entry in entries:
+            self.log.append(entry)
         return True
 
     async def keep_snapshots(self, mine: Callable[[], bool]) -> None:
@@ -164,6 +174,10 @@ class Shared:
     def log_works(self) -> bool:
         """Tell whether records were acknowledged lately, as far as there were any."""
         return self._client.is_connected and not self._shared_log.failing
+
+    async def attempt(self, entries: Sequence[Entry]) -> bool:
+        """Append entries at once or not at all; tells whether that was acknowledged."""
+        return await self._shared_log.attempt(entries)
 
     async def keep_snapshots(self, mine: Callable[[], bool]) -> None:
         """Keep a copy of the state for nodes to come, while it is this one's turn."""

@@ -148,6 +148,7 @@ class Node:
             self._heartbeat,
             self._store.digest_at,
             self._foundation.log_works,
+            self._foundation.attempt,
             time.monotonic,
         )
         self.loop_lag = LoopLag()
@@ -278,6 +279,7 @@ class Node:
             await self._until_committed(deadline)
         self.hub.close()
         await end(*self._tasks)
+        self.watch.depart()
         self._passwords.close()
         await self._foundation.close()
         _log.info("stopped", seq=self._store.seq, **self._loop_lags())

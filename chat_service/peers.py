@@ -3,7 +3,8 @@
 Pure but for what it is given: times are seconds of a clock that never jumps, and none is read here.
 """
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Set
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -18,8 +19,18 @@ AWAY_AFTER: Final = 4.0
 DEAD_AFTER: Final = 10.0
 """Seconds of silence after which a node's seats are released."""
 
+DOUBTED_AFTER: Final = 2.5
+"""Seconds of silence after which a node may have to be judged soon, so that this one asks for a
+proof that it can be trusted with that: see `proof.py`. A proof outlasts no verdict that is due:
+it is younger than the silence.
+"""
+
 OUT_OF_TOUCH: Final = 1.5
 """Seconds without its own heartbeats after which a node judges nobody: it may be the deaf one."""
+
+
+_STOPPED_KEPT: Final = 256
+"""Nodes that have stopped of which a heartbeat may still be on its way."""
 
 
 class Life(IntEnum):
@@ -39,7 +50,10 @@ class Verdicts(NamedTuple):
 
 
 class Peer:
-    """A node, this one included. `last` is its latest heartbeat, None if it was never heard."""
+    """A node, this one included. `last` is its latest heartbeat.
+
+    It is None of one that was never heard, or that has stopped.
+    """
 
     __slots__ = ("heard", "last", "life")
 
@@ -55,6 +69,7 @@ class Peers:
     def __init__(self, own: str) -> None:
         self._own = own
         self._peers: dict[str, Peer] = {}
+        self._stopped: deque[str] = deque(maxlen=_STOPPED_KEPT)
         self._in_touch = False
 
     @property
@@ -80,13 +95,26 @@ class Peers:
         live = [(it.name, it.instance) for it in self._live()]
         return bool(live) and min(live)[1] == self._own
 
+    def in_doubt(self, now: float) -> bool:
+        """Tell whether the silence of some node may have to be judged soon."""
+        return any(
+            peer.life is not Life.DEAD and now - peer.heard >= DOUBTED_AFTER
+            for peer in self._peers.values()
+        )
+
     def heard(self, heartbeat: Heartbeat, now: float) -> None:
         """Take a heartbeat."""
         peer = self._peers.setdefault(heartbeat.instance, Peer(now, heartbeat))
         peer.heard, peer.last = now, heartbeat
 
-    def expect(self, instances: Iterable[str], now: float) -> None:
-        """Count the silence of nodes that have seats, whether or not they were ever heard."""
+    def expect(self, instances: Set[str], now: float) -> None:
+        """Count the silence of nodes that have seats, whether or not they were ever heard.
+
+        Of others that were not, or have stopped, nothing is to be expected.
+        """
+        for instance, peer in list(self._peers.items()):
+            if peer.last is None and peer.life is Life.LIVE and instance not in instances:
+                self.forget(instance)
         for instance in instances:
             if instance not in self._peers:
                 self._peers[instance] = Peer(now, None)
@@ -95,8 +123,22 @@ class Peers:
         """Think no more of a node."""
         self._peers.pop(instance, None)
 
-    def judge(self, now: float, *, log_works: bool) -> Verdicts:
-        """Return whose lives have changed; nobody's while this node itself may be cut off."""
+    def has_stopped(self, instance: str) -> bool:
+        """Tell whether a node has said that it stops; what else it says is late."""
+        return instance in self._stopped
+
+    def stopped(self, instance: str, now: float) -> None:
+        """Take a node for one that is not heard any more; seats that it leaves are waited for."""
+        self._stopped.append(instance)
+        peer = self._peers.get(instance)
+        if peer is not None:
+            peer.heard, peer.last = now, None
+
+    def judge(self, now: float, *, log_works: bool, proven: bool) -> Verdicts:
+        """Return whose lives have changed; nobody's while this node itself may be cut off.
+
+        Nobody is worse than before unless it is `proven` that this node is not.
+        """
         verdicts = Verdicts([], [], [])
         own = self._peers.get(self._own)
         if not log_works or own is None or now - own.heard > OUT_OF_TOUCH:
@@ -109,7 +151,7 @@ class Peers:
                 peer.heard = now
         for instance, peer in self._peers.items():
             life = _life(now - peer.heard)
-            if life != peer.life:
+            if life < peer.life or (life > peer.life and proven):
                 (verdicts.back, verdicts.away, verdicts.dead)[life].append(instance)
                 peer.life = life
         return verdicts
@@ -129,6 +171,8 @@ class Comparison:
     ) -> None:
         self.agreed = 0
         """The highest position at which another node had the same digest."""
+        self.agreements: dict[str, int] = {}
+        """The nodes that had the same digest, each with the highest position."""
         self.diverged: dict[str, int] = {}
         """The nodes that have made something else of the log, each with the position."""
         self._own = own
@@ -152,7 +196,7 @@ class Comparison:
             del self._pending[heartbeat.instance]
             ours = self._digest_at(heartbeat.position)
             if ours == heartbeat.digest:
-                self.agreed = max(self.agreed, heartbeat.position)
+                self._agrees(heartbeat)
             elif ours is not None and heartbeat.instance not in self.diverged:
                 self.diverged[heartbeat.instance] = heartbeat.position
                 found.append(heartbeat)
@@ -161,7 +205,13 @@ class Comparison:
     def forget(self, instance: str) -> None:
         """Think no more of what a node has said."""
         self._pending.pop(instance, None)
+        self.agreements.pop(instance, None)
         self.diverged.pop(instance, None)
+
+    def _agrees(self, heartbeat: Heartbeat) -> None:
+        instance, position = heartbeat.instance, heartbeat.position
+        self.agreements[instance] = max(self.agreements.get(instance, 0), position)
+        self.agreed = max(self.agreed, position)
 
 
 def _life(silence: float) -> Life:

@@ -21,7 +21,9 @@ from chat_service.startup import StartupError
 _FILE: Final = click.argument("file", type=FILE)
 _DIRECTORY: Final = values.Parsed(values.directory)
 _COLUMNS: Final = ("data", "sound", "epoch", "seq", "position", "digest", "content")
-_NODE_COLUMNS: Final = ("node", "live", "agrees", "position", "connections", "version", "instance")
+_NODE_COLUMNS: Final = (
+    *("node", "live", "agrees", "agreed", "position", "connections", "version", "instance"),
+)
 
 
 def _at_data(command: Callable[..., None]) -> Callable[..., None]:
@@ -94,7 +96,8 @@ def check(place: Place, places: Sequence[Path], *, as_json: bool) -> None:
     hold the same; if any two do not, or a file is damaged, the exit status is 1.
 
     With --server it tells of the nodes of a running cluster, which compare those digests all the
-    time.
+    time: whether each agrees with the one that is asked, and up to which position that was seen.
+    Nodes of different versions are not compared.
     """
     if place.server is not None:
         told = place.ask_running(lambda it: it.statistics())

@@ -225,7 +225,9 @@ def statistics(place: Place, *, as_json: bool) -> None:
         _show(_NODE, nodes, as_json=False)
 
 
-_NODE: Final = ("name", "version", "position", "connections", "live", "diverged")
+_NODE: Final = (
+    *("name", "version", "position", "connections", "live", "diverged", "agreed_position"),
+)
 
 COMMANDS: Final = {it.name: it for it in (announce, drain, statistics, user)}
 

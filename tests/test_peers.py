@@ -3,7 +3,16 @@
 import pytest
 
 from chat_service.core.signals import Heartbeat
-from chat_service.peers import AWAY_AFTER, DEAD_AFTER, OUT_OF_TOUCH, Comparison, Peers, Verdicts
+from chat_service.peers import (
+    AWAY_AFTER,
+    DEAD_AFTER,
+    DOUBTED_AFTER,
+    OUT_OF_TOUCH,
+    Comparison,
+    Peers,
+    Verdicts,
+)
+from chat_service.proof import LASTS
 
 NOTHING = Verdicts([], [], [])
 
@@ -19,14 +28,16 @@ class Cluster:
         self.peers = Peers("own")
         self.now = 100.0
 
-    def passes(self, seconds: float, *alive: str, log_works: bool = True) -> list[Verdicts]:
+    def passes(
+        self, seconds: float, *alive: str, log_works: bool = True, proven: bool = True
+    ) -> list[Verdicts]:
         """Let so much time pass, in which these are heard; returns what was judged."""
         verdicts = []
         for _ in range(round(seconds / 0.5)):
             self.now += 0.5
             for instance in alive:
                 self.peers.heard(beat(instance), self.now)
-            verdicts.append(self.peers.judge(self.now, log_works=log_works))
+            verdicts.append(self.peers.judge(self.now, log_works=log_works, proven=proven))
         return [it for it in verdicts if it != NOTHING]
 
 
@@ -68,6 +79,22 @@ def test_who_cannot_reach_the_log_judges_nobody(cluster: Cluster) -> None:
     assert cluster.passes(60, "own", log_works=False) == []
 
 
+def test_without_a_proof_of_the_log_nobody_is_worse_than_before(cluster: Cluster) -> None:
+    assert cluster.passes(60, "own", "a", proven=False) == []
+    assert cluster.passes(0.5, "own", "a") == [Verdicts([], [], ["b"])]
+    assert cluster.passes(0.5, "own", "a", "b", proven=False) == [Verdicts([], ["b"], [])]
+
+
+def test_a_proof_is_wanted_before_a_verdict_is_due_and_until_the_last(cluster: Cluster) -> None:
+    assert LASTS < AWAY_AFTER  # so a proof that counts was asked for during the silence
+    cluster.passes(DOUBTED_AFTER - 0.5, "own", "a")
+    assert not cluster.peers.in_doubt(cluster.now)
+    cluster.passes(0.5, "own", "a")
+    assert cluster.peers.in_doubt(cluster.now)
+    cluster.passes(DEAD_AFTER, "own", "a")
+    assert not cluster.peers.in_doubt(cluster.now)
+
+
 def test_when_a_deaf_node_hears_again_the_others_have_as_long_as_ever(cluster: Cluster) -> None:
     cluster.passes(60)
     assert cluster.passes(AWAY_AFTER, "own") == []
@@ -80,15 +107,34 @@ def test_a_hiccup_in_which_a_node_hears_nobody_is_none_of_the_others_fault(
     # Just short of being away; then this node hangs for a while, and they with it.
     cluster.passes(AWAY_AFTER - 0.5, "own")
     cluster.now += OUT_OF_TOUCH + 1
-    assert cluster.peers.judge(cluster.now, log_works=True) == NOTHING
+    assert cluster.peers.judge(cluster.now, log_works=True, proven=True) == NOTHING
     assert cluster.passes(0.5, "own", "a", "b") == []
 
 
 def test_a_node_that_was_never_heard_and_has_seats_is_dead_in_the_end(cluster: Cluster) -> None:
-    cluster.peers.expect(["ghost"], cluster.now)
+    cluster.peers.expect({"ghost"}, cluster.now)
     assert cluster.passes(DEAD_AFTER, "own", "a", "b") == [
         Verdicts(["ghost"], [], []),
         Verdicts([], [], ["ghost"]),
+    ]
+
+
+def test_of_a_node_that_was_never_heard_and_has_no_seats_any_more_nothing_is_expected(
+    cluster: Cluster,
+) -> None:
+    cluster.peers.expect({"ghost"}, cluster.now)
+    cluster.peers.expect(set(), cluster.now)
+    assert cluster.passes(DEAD_AFTER, "own", "a", "b") == []
+
+
+def test_a_node_that_has_stopped_is_missed_only_if_it_has_left_seats(cluster: Cluster) -> None:
+    cluster.peers.stopped("a", cluster.now)
+    cluster.peers.stopped("b", cluster.now)
+    cluster.peers.expect({"b"}, cluster.now)
+    assert cluster.peers.leads()
+    assert cluster.passes(DEAD_AFTER, "own") == [
+        Verdicts(["b"], [], []),
+        Verdicts([], [], ["b"]),
     ]
 
 
@@ -105,7 +151,7 @@ def test_the_lowest_of_those_that_live_leads() -> None:
 
 def test_who_was_never_heard_does_not_lead() -> None:
     cluster = Cluster()
-    cluster.peers.expect([""], cluster.now)
+    cluster.peers.expect({""}, cluster.now)
     cluster.passes(1, "own")
     assert cluster.peers.leads()
 
@@ -139,6 +185,13 @@ def test_nodes_that_have_done_the_same_agree() -> None:
     log.comparison.heard(beat("a", 7, b"7"))
     assert log.comparison.compare() == []
     assert (log.comparison.agreed, log.comparison.diverged) == (7, {})
+    assert log.comparison.agreements == {"a": 7}
+    log.comparison.heard(beat("b", 9, b"9"))
+    log.comparison.heard(beat("a", 8, b"8"))
+    log.comparison.compare()
+    assert log.comparison.agreements == {"a": 8, "b": 9}
+    log.comparison.forget("b")
+    assert (log.comparison.agreed, log.comparison.agreements) == (9, {"a": 8})
 
 
 def test_a_node_that_has_done_something_else_is_found_and_told_once() -> None:
@@ -184,4 +237,4 @@ def test_neither_another_version_nor_oneself_is_compared() -> None:
     log.comparison.heard(beat("a", 7, b"else", version="2"))
     log.comparison.heard(beat("own", 7, b"else"))
     assert log.comparison.compare() == []
-    assert log.comparison.diverged == {}
+    assert (log.comparison.diverged, log.comparison.agreements) == ({}, {})

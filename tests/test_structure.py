@@ -87,8 +87,9 @@ ALLOWED: Final = {
     "chat_service.retention": "chat_service.config chat_service.log.port chat_service.state.store"
     " chat_service.logs",
     "chat_service.peers": "",
-    "chat_service.watch": "chat_service.hub chat_service.peers chat_service.signals.port"
-    " chat_service.logs",
+    "chat_service.proof": "",
+    "chat_service.watch": "chat_service.hub chat_service.peers chat_service.proof"
+    " chat_service.signals.port chat_service.logs",
     "chat_service.flood": "chat_service.config chat_service.logs",
     "chat_service.transports": "chat_service.accounts chat_service.administration"
     " chat_service.auth.doorman chat_service.config chat_service.flood chat_service.logs"
@@ -109,7 +110,7 @@ ALLOWED: Final = {
 }
 WITHOUT_CORE: Final = {
     "chat_service", "chat_service.bootstrap", "chat_service.console.moving",
-    "chat_service.deadlines", "chat_service.file_stamp", "chat_service.foundation",
+    "chat_service.deadlines", "chat_service.file_stamp",
     "chat_service.interpreter", "chat_service.logs", "chat_service.loop_lag",
     "chat_service.nats_connection", "chat_service.replay", "chat_service.settings_file",
     "chat_service.snapshot_keeper", "chat_service.startup", "chat_service.state_cli",

@@ -1,7 +1,7 @@
 """The watch: three nodes without clients, a bus between them, and a clock that the test sets."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from structlog.testing import capture_logs
@@ -10,6 +10,7 @@ from chat_service import watch as watch_module
 from chat_service.core.address import LOBBY
 from chat_service.core.commands import Entry, Exit
 from chat_service.core.events import Ack
+from chat_service.core.limits import NAME_HOLD
 from chat_service.core.outcome import Applied, Entered
 from chat_service.core.signals import Heartbeat, Signal
 from chat_service.hub.hub import Hub
@@ -25,8 +26,11 @@ class Node:
     def __init__(self, cluster: "Cluster", instance: str) -> None:
         self.instance = instance
         self.appended: list[Entry] = []
+        self.proofs = 0
         self.digest = b"same"
+        self.version = "1"
         self.log_works = True
+        self.acknowledges = True
         self.hub = Hub(self.appended.append, lambda: 1, presence_limit=500, instance=instance)
         self.signals = LocalSignals(cluster.bus)
         self.watch = Watch(
@@ -35,11 +39,21 @@ class Node:
             self.heartbeat,
             lambda position: self.digest if position == 1 else None,
             lambda: self.log_works,
+            self.attempt,
             lambda: cluster.now,
         )
 
     def heartbeat(self) -> Heartbeat:
-        return Heartbeat(self.instance, f"node-{self.instance}", "1", 1, self.digest, 0)
+        name = f"node-{self.instance}"
+        return Heartbeat(self.instance, name, self.version, 1, self.digest, 0)
+
+    async def attempt(self, entries: Sequence[Entry]) -> bool:
+        """Append what releases seats, and count what only proves that it could be."""
+        if self.acknowledges:
+            released = [it for it in entries if it.session]
+            self.appended += released
+            self.proofs += not released
+        return self.acknowledges
 
     @property
     def released(self) -> list[str]:
@@ -65,7 +79,8 @@ class Cluster:
             self.now += 0.5
             for instance in alive:
                 self.nodes[instance].watch.beat()
-            await asyncio.sleep(0)
+            for _ in range(3):  # signals are heard, and what is appended is acknowledged
+                await asyncio.sleep(0)
 
     def happens(self, *batch: Applied) -> None:
         for node in self.nodes.values():
@@ -195,6 +210,86 @@ async def test_a_node_that_is_out_of_touch_for_long_says_so_once(
     assert [it["event"].partition(":")[0] for it in logs] == ["out of touch"] * 2
 
 
+async def test_a_node_that_is_cut_off_with_its_server_judges_nobody_and_releases_nothing(
+    cluster: Cluster,
+) -> None:
+    await cluster.start()
+    cluster.arrive("c-1", "cyd")
+    a = cluster.nodes["a"]
+    a.acknowledges = False  # and has nothing else to append that would tell it
+    await cluster.passes(60, "a")
+    assert cluster.online()[0] == {"cyd"}
+    assert not a.watch.leads
+    a.acknowledges = True
+    await cluster.passes(AWAY_AFTER - 1, "a")  # it hears itself first; the others have time
+    await cluster.passes(60, *cluster.nodes)
+    assert cluster.online()[0] == {"cyd"}
+    assert a.released == []
+
+
+async def test_a_release_that_was_not_acknowledged_is_judged_anew(cluster: Cluster) -> None:
+    await cluster.start()
+    cluster.arrive("c-1", "cyd")
+    await cluster.passes(DEAD_AFTER - 0.5, "a", "b")
+    a = cluster.nodes["a"]
+    a.acknowledges = False
+    await cluster.passes(5, "a", "b")
+    a.acknowledges = True
+    await cluster.passes(5, *cluster.nodes)  # it was alive after all
+    assert a.released == []
+    await cluster.passes(DEAD_AFTER + 1, "a", "b")
+    assert a.released == [f"c-1 {Exit(hold=True)}"]
+
+
+async def test_a_quiet_cluster_appends_nothing_and_one_that_misses_a_node_little(
+    cluster: Cluster,
+) -> None:
+    await cluster.start()
+    await cluster.passes(60, *cluster.nodes)
+    assert [node.proofs for node in cluster.nodes.values()] == [0, 0, 0]
+    await cluster.passes(60, "a", "b")
+    for node in list(cluster.nodes.values())[:2]:
+        assert 0 < node.proofs <= DEAD_AFTER
+
+
+async def test_a_name_is_held_for_a_while_before_it_is_free(cluster: Cluster) -> None:
+    await cluster.start()
+    cluster.arrive("older-1", "eve")
+    await cluster.passes(DEAD_AFTER + 1, *cluster.nodes)
+    cluster.comes_true()
+    await cluster.passes(NAME_HOLD - 1, *cluster.nodes)
+    assert cluster.nodes["a"].released == []
+    await cluster.passes(3, *cluster.nodes)
+    assert cluster.nodes["a"].released == [f"older-1 {Exit()}"]
+
+
+async def test_a_node_that_has_stopped_is_forgotten_at_once_and_without_a_warning(
+    cluster: Cluster,
+) -> None:
+    await cluster.start()
+    with capture_logs() as logs:
+        cluster.nodes["c"].watch.depart()
+        cluster.nodes["c"].signals.tell(cluster.nodes["c"].heartbeat())  # which was late
+        await cluster.passes(60, "a", "b")
+    assert [it.heartbeat.instance for it in cluster.nodes["a"].watch.nodes()] == ["a", "b"]
+    assert {it["log_level"] for it in logs} == {"info"}
+
+
+async def test_the_seats_that_a_node_has_left_behind_are_released_in_time(
+    cluster: Cluster,
+) -> None:
+    await cluster.start()
+    cluster.arrive("c-1", "cyd")
+    with capture_logs() as logs:
+        cluster.nodes["c"].watch.depart()
+        await cluster.passes(AWAY_AFTER - 1, "a", "b")
+        assert cluster.online()[0] == {"cyd"}  # who may come back elsewhere in that time
+        await cluster.passes(DEAD_AFTER, "a", "b")
+    assert cluster.online()[0] == set()
+    assert cluster.nodes["a"].released == [f"c-1 {Exit(hold=True)}"]
+    assert {it["log_level"] for it in logs} == {"info"}
+
+
 async def test_while_the_log_fails_nobody_is_taken_for_dead(cluster: Cluster) -> None:
     await cluster.start()
     cluster.arrive("c-1", "cyd")
@@ -241,6 +336,16 @@ async def test_a_node_that_has_made_something_else_of_the_log_is_told_of(
     await cluster.passes(2, *cluster.nodes)
     assert [node.watch.diverged for node in cluster.nodes.values()] == [1, 1, 2]
     assert [it.diverged for it in watch.nodes()] == [False, False, True]
+
+
+async def test_a_node_of_another_version_is_told_as_one_that_was_never_compared(
+    cluster: Cluster,
+) -> None:
+    cluster.nodes["c"].version = "2"
+    await cluster.start()
+    await cluster.passes(2, *cluster.nodes)
+    statuses = cluster.nodes["a"].watch.nodes()
+    assert [(it.diverged, it.agreed) for it in statuses] == [(False, 1), (False, 1), (False, 0)]
 
 
 async def test_only_a_node_that_leads_and_that_nobody_contradicts_vouches_for_its_state(

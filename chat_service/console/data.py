@@ -83,7 +83,8 @@ def check_nodes(told: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
         {
             "node": node["name"],
             "live": node["live"],
-            "agrees": not node["diverged"],
+            "agrees": _agreement(node),
+            "agreed": int(node["agreed_position"]) or None,
             "position": int(node["position"]),
             "connections": node["connections"],
             "version": node["version"],
@@ -95,9 +96,16 @@ def check_nodes(told: Mapping[str, Any]) -> tuple[list[Row], list[str]]:
         f"{row['node']} has made something else of the log than {told['node']}:"
         " give one of them a new copy"
         for row in rows
-        if not row["agrees"]
+        if row["agrees"] == "no"
     ]
     return rows, wrong
+
+
+def _agreement(node: Mapping[str, Any]) -> str:
+    """Return whether a node has made the same of the log, as far as that is known."""
+    if node["diverged"]:
+        return "no"
+    return "yes" if int(node["agreed_position"]) else "not compared"
 
 
 def _of_one_moment(checked: Sequence[Checked]) -> Iterator[tuple[Checked, Checked]]:

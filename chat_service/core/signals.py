@@ -18,4 +18,10 @@ class Heartbeat(NamedTuple):
     sessions: int
 
 
-Signal = Heartbeat
+class Departure(NamedTuple):
+    """A node has stopped, and nothing more is to be heard of it."""
+
+    instance: str
+
+
+Signal = Heartbeat | Departure

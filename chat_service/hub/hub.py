@@ -21,7 +21,7 @@ from chat_service.core.events import (
     Presence,
 )
 from chat_service.core.limits import NAME_HOLD, PRESENCE_GRACE
-from chat_service.core.outcome import Applied, Durable, Entered
+from chat_service.core.outcome import Applied, Durable, Entered, Seat
 from chat_service.hub.attendance import Attendance, node_of
 from chat_service.hub.fan_out import FanOut
 from chat_service.hub.presence import PresenceBook
@@ -104,6 +104,13 @@ class Hub:
         self._append(Entry(session, 0, user, client, self._now(), Exit(hold)))
         if hold:
             self._exit_later(NAME_HOLD, Entry(session, 0, user, client, 0, Exit()))
+
+    def exit_of(self, seat: Seat) -> Entry:
+        """Return what lets go of a seat that a node has left behind; its name stays held at first.
+
+        Only of a seat that is lost already the name is free.
+        """
+        return Entry(seat.session, 0, seat.user, seat.client, self._now(), Exit(not seat.lost))
 
     def answer_to(self, asker: str) -> asyncio.Future[Applied]:
         """Return what will come of an entry that names, instead of a session, this asker."""

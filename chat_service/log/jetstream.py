@@ -15,6 +15,7 @@ from nats.aio.client import Client
 from chat_service.core.commands import Entry
 from chat_service.core.errors import Unavailable
 from chat_service.core.record import Record
+from chat_service.log.attempts import Attempts
 from chat_service.log.backlog import Backlog
 from chat_service.log.consumer import Consumer
 from chat_service.log.port import LogLost
@@ -44,6 +45,7 @@ class JetStreamLog:
         self._backlog = Backlog()
         self._moved = asyncio.Event()
         self._publisher = Publisher(client, js, self.stream, id_, self._refused, self._moved.set)
+        self._attempts = Attempts(client, js, self.stream, f"{id_}-attempts")
         self._consumer = Consumer(client, js, self.stream, f"chat-{id_}", self._backlog)
         self._under_way = 0
         self._returned = 0
@@ -91,6 +93,10 @@ class JetStreamLog:
         """Hand an entry over, to be appended or refused."""
         self._under_way += 1
         self._publisher.append(entry)
+
+    async def attempt(self, entries: Sequence[Entry]) -> bool:
+        """Append entries at once or not at all; tells whether that was acknowledged."""
+        return await self._attempts.append(entries)
 
     async def room(self) -> None:
         """Wait until the bound on entries that are on their way allows another."""

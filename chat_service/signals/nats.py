@@ -26,6 +26,7 @@ MAX_QUEUED = 256
 
 _MAX_QUEUED_BYTES = 1024 * 1024
 _FLUSH_WITHIN = 5
+_CLOSE_WITHIN = 1.0
 
 
 class NatsSignals:
@@ -71,10 +72,13 @@ class NatsSignals:
             self._told.set()
 
     async def close(self) -> None:
-        """Neither hear nor tell anything more; the connection stays."""
+        """Send what waits, and neither hear nor tell anything more; the connection stays."""
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_WITHIN):
+                await self._send_queued()
         for subscription in self._subscriptions:
             if not self._client.is_closed:
                 await subscription.unsubscribe()
@@ -84,9 +88,12 @@ class NatsSignals:
         while True:
             await self._told.wait()
             self._told.clear()
-            while self._queued:
-                signal = self._queued.popleft()
-                try:
-                    await self._client.publish(self._subject, encode_signal(signal))
-                except nats.errors.Error as error:
-                    _log.debug("a signal was dropped", reason=str(error) or type(error).__name__)
+            await self._send_queued()
+
+    async def _send_queued(self) -> None:
+        while self._queued:
+            signal = self._queued.popleft()
+            try:
+                await self._client.publish(self._subject, encode_signal(signal))
+            except nats.errors.Error as error:
+                _log.debug("a signal was dropped", reason=str(error) or type(error).__name__)

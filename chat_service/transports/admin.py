@@ -192,6 +192,7 @@ def _node(it: NodeStatus) -> admin_pb2.ClusterNode:
         connections=it.heartbeat.sessions,
         live=it.live,
         diverged=it.diverged,
+        agreed_position=it.agreed,
     )
 
 

@@ -3,11 +3,14 @@
 from google.protobuf.message import DecodeError
 
 from chat.cluster.v1 import signal_pb2
-from chat_service.core.signals import Heartbeat, Signal
+from chat_service.core.signals import Departure, Heartbeat, Signal
 
 
 def encode_signal(signal: Signal) -> bytes:
     """Encode a signal."""
+    if isinstance(signal, Departure):
+        departure = signal_pb2.Departure(instance=signal.instance)
+        return signal_pb2.Signal(departure=departure).SerializeToString()
     heartbeat = signal_pb2.Heartbeat(
         instance=signal.instance,
         name=signal.name,
@@ -25,7 +28,11 @@ def decode_signal(data: bytes) -> Signal | None:
         signal = signal_pb2.Signal.FromString(data)
     except DecodeError:
         return None
-    if not signal.HasField("heartbeat"):
-        return None
-    it = signal.heartbeat
-    return Heartbeat(it.instance, it.name, it.version, it.position, it.digest, it.sessions)
+    match signal.WhichOneof("kind"):
+        case "heartbeat":
+            it = signal.heartbeat
+            return Heartbeat(it.instance, it.name, it.version, it.position, it.digest, it.sessions)
+        case "departure":
+            return Departure(signal.departure.instance)
+        case _:
+            return None

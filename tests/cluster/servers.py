@@ -91,6 +91,11 @@ class NatsServer:
             raise NotReady(f"{self.name} has ended:\n{self.log}")
         return self.asked("healthz").get("status") == "ok"
 
+    @property
+    def slow_consumers(self) -> int:
+        """How many clients have left it more to keep for them than it does."""
+        return int(self.asked("varz").get("slow_consumer_stats", {}).get("clients", 0))
+
     def start(self) -> None:
         """Start it; `ready` tells when it serves."""
         with (self._directory / f"{self.name}.log").open("ab") as log:

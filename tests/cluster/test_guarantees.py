@@ -223,8 +223,10 @@ async def test_an_operator_sees_every_node_on_a_terminal(trio: Cluster, root: st
     told, nodes = done.stdout.split("\n\n")
     assert "node-1" in told
     heading, *lines = (line.split() for line in nodes.splitlines())
-    assert heading == ["NAME", "VERSION", "POSITION", "CONNECTIONS", "LIVE", "DIVERGED"]
-    assert [(it[0], *it[4:]) for it in lines] == [(f"node-{i}", "yes", "no") for i in range(3)]
+    assert heading == [
+        *("NAME", "VERSION", "POSITION", "CONNECTIONS", "LIVE", "DIVERGED", "AGREED_POSITION"),
+    ]
+    assert [(it[0], *it[4:6]) for it in lines] == [(f"node-{i}", "yes", "no") for i in range(3)]
 
 
 async def test_a_state_that_was_tampered_with_is_told_of(trio: Cluster, enter: Enter) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from chat_service import peers
 from chat_service.node import Node
@@ -20,6 +21,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "AWAY_AFTER", 2.0)
     monkeypatch.setattr(peers, "DEAD_AFTER", 3.0)
     monkeypatch.setattr("chat_service.hub.hub.NAME_HOLD", 0.5)
+    monkeypatch.setattr("chat_service.watch.NAME_HOLD", 0.5)
 
 
 def fall_silent(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +130,29 @@ async def test_a_node_that_is_slow_for_a_moment_loses_nobody(
     await bob.say("here all the time")
     await ann.hears_text("here all the time")
     assert ann.presences == [("bob", True)]
+
+
+async def test_a_node_that_was_stopped_is_forgotten_at_once_and_nobody_is_warned(
+    trio: Cluster, enter: Enter
+) -> None:
+    *others, leaving = trio.nodes
+    await until(lambda: all(len(it.watch.nodes()) == 3 for it in others), what="all to be heard")
+    ann, bob = await enter(others[0], "ann"), await enter(leaving, "bob", "b")
+    await ann.hears_presence("bob", online=True)
+    with capture_logs() as logs:
+        await leaving.stop()
+        stopped = others[0].watch._clock()
+        await until(
+            lambda: all(len(it.watch.nodes()) == 2 for it in others),
+            within=2,
+            what="it to be forgotten",
+        )
+        await until(
+            lambda: others[0].watch._clock() - stopped > peers.AWAY_AFTER + 1, what="silence"
+        )
+    assert not [it for it in logs if it["log_level"] == "warning"]
+    assert {it["node"] for it in logs if it["event"] == "a node has stopped"} == {"node-2"}
+    await bob.ended()
 
 
 async def test_who_is_on_two_nodes_is_online_until_both_are_left(

@@ -132,13 +132,13 @@ async def test_check_asks_a_running_cluster_for_its_nodes(
 
     def both() -> bool:
         found[:] = rows(order(one, "check", "--json"))
-        return len(found) == 2
+        return len(found) == 2 and all(row["agrees"] == "yes" for row in found)
 
-    await until(both, within=20, what="both nodes")
+    await until(both, within=20, what="both nodes to agree")
     assert [row["node"] for row in found] == ["one", "other"]
-    assert all(row["live"] and row["agrees"] for row in found)
+    assert all(row["live"] and 0 < row["agreed"] <= row["position"] for row in found)
     heading, *lines = said(order(one, "check")).splitlines()
-    assert heading.split()[:4] == ["NODE", "LIVE", "AGREES", "POSITION"]
+    assert heading.split()[:5] == ["NODE", "LIVE", "AGREES", "AGREED", "POSITION"]
     assert [line.split()[:3] for line in lines] == [["one", "yes", "yes"], ["other", "yes", "yes"]]
 
 
@@ -147,12 +147,17 @@ def test_a_node_that_has_diverged_is_told() -> None:
     told = {
         "node": "one",
         "nodes": [
-            {"name": "one", "diverged": False, **node},
-            {"name": "other", "diverged": True, **node},
+            {"name": "one", "diverged": False, "agreed_position": "7", **node},
+            {"name": "other", "diverged": True, "agreed_position": "5", **node},
+            {"name": "newer", "diverged": False, "agreed_position": "0", **node},
         ],
     }
     listed, (wrong,) = check_nodes(told)
-    assert [row["agrees"] for row in listed] == [True, False]
+    assert [(row["agrees"], row["agreed"]) for row in listed] == [
+        ("yes", 7),
+        ("no", 5),
+        ("not compared", None),
+    ]
     assert wrong.startswith("other has made something else of the log than one")
 
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import nats
 import pytest
 
-from chat_service.core.signals import Heartbeat, Signal
+from chat_service.core.signals import Departure, Heartbeat, Signal
 from chat_service.signals.local import LocalSignals
 from chat_service.signals.nats import NatsSignals
 from chat_service.signals.port import Signals
@@ -84,6 +84,17 @@ async def test_who_has_closed_neither_hears_nor_tells(join: Join) -> None:
     assert beat(instance="too late") not in heard
     assert ignored == []
     await bus.close()
+
+
+async def test_what_was_told_before_the_end_is_heard(join: Join) -> None:
+    closing, other = await join(), await join()
+    heard: list[Signal] = []
+    await other.listen(heard.append)
+    await closing.listen(lambda signal: None)
+    closing.tell(Departure("a"))
+    await closing.close()
+    await until(lambda: heard == [Departure("a")])
+    await other.close()
 
 
 async def test_nothing_is_left_running_after_the_end(join: Join) -> None:

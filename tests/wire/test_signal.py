@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat_service.core.signals import Heartbeat
+from chat_service.core.signals import Departure, Heartbeat
 from chat_service.wire.signal import decode_signal, encode_signal
 
 HEARTBEAT = st.builds(
@@ -20,6 +20,11 @@ HEARTBEAT = st.builds(
 @given(HEARTBEAT)
 def test_a_heartbeat_comes_out_as_it_went_in(heartbeat: Heartbeat) -> None:
     assert decode_signal(encode_signal(heartbeat)) == heartbeat
+
+
+@given(st.text())
+def test_a_departure_comes_out_as_it_went_in(instance: str) -> None:
+    assert decode_signal(encode_signal(Departure(instance))) == Departure(instance)
 
 
 @given(st.binary(max_size=64))

@@ -163,7 +163,7 @@ class GetStatisticsResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., epoch: _Optional[str] = ..., seq: _Optional[int] = ..., connections: _Optional[int] = ..., users: _Optional[int] = ..., accounts: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., loop_lag_p99: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., node: _Optional[str] = ..., position: _Optional[int] = ..., digest: _Optional[str] = ..., nodes: _Optional[_Iterable[_Union[ClusterNode, _Mapping]]] = ..., diverged: _Optional[int] = ..., agreed_position: _Optional[int] = ...) -> None: ...
 
 class ClusterNode(_message.Message):
-    __slots__ = ("name", "instance", "version", "position", "connections", "live", "diverged")
+    __slots__ = ("name", "instance", "version", "position", "connections", "live", "diverged", "agreed_position")
     NAME_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -171,6 +171,7 @@ class ClusterNode(_message.Message):
     CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
     LIVE_FIELD_NUMBER: _ClassVar[int]
     DIVERGED_FIELD_NUMBER: _ClassVar[int]
+    AGREED_POSITION_FIELD_NUMBER: _ClassVar[int]
     name: str
     instance: str
     version: str
@@ -178,7 +179,8 @@ class ClusterNode(_message.Message):
     connections: int
     live: bool
     diverged: bool
-    def __init__(self, name: _Optional[str] = ..., instance: _Optional[str] = ..., version: _Optional[str] = ..., position: _Optional[int] = ..., connections: _Optional[int] = ..., live: _Optional[bool] = ..., diverged: _Optional[bool] = ...) -> None: ...
+    agreed_position: int
+    def __init__(self, name: _Optional[str] = ..., instance: _Optional[str] = ..., version: _Optional[str] = ..., position: _Optional[int] = ..., connections: _Optional[int] = ..., live: _Optional[bool] = ..., diverged: _Optional[bool] = ..., agreed_position: _Optional[int] = ...) -> None: ...
 
 class ListAccountsRequest(_message.Message):
     __slots__ = ("after",)

@@ -1,6 +1,7 @@
 """Connections between processes, as proxies that a test cuts, holds up or makes go nowhere."""
 
 import asyncio
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
@@ -13,10 +14,14 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Cable(Proxy):
     """The only way to one port. It is whole unless a test does something to it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, room: int | None = None) -> None:
+        """Lay it; `room` is how many bytes, or little more, it keeps of what goes up."""
         super().__init__(port, Random(), longest_silence=0.0)
+        self._room = room
         self._cut = False
         self._silent = False
+        self._held = (False, False)
+        """Whether nothing goes up, and down."""
 
     @property
     def port(self) -> int:
@@ -46,24 +51,28 @@ class Cable(Proxy):
 
     @contextmanager
     def held(self, *, up: bool = True, down: bool = True) -> Iterator[None]:
-        """Let bytes wait on their way up or down, until buffers are full on both sides."""
-        ways = [
-            way
-            for link in self.links
-            for way, chosen in ((link.up, up), (link.down, down))
-            if chosen
-        ]
-        for way in ways:
-            way.open.clear()
+        """Let bytes wait on their way up or down, on connections that are made meanwhile too."""
+        self._held = (up, down)
+        for link in self.links:
+            self._hold(link)
         try:
             yield
         finally:
-            for way in ways:
-                way.open.set()
+            self._held = (False, False)
+            for link in self.links:
+                link.up.open.set()
+                link.down.open.set()
 
     def _reset_all(self) -> None:
         for link in list(self.links):
             link.reset()
+
+    async def _listen(self) -> asyncio.Server:
+        if self._room is None:
+            return await super()._listen()
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._room)
+        return await asyncio.start_server(self._accept, sock=listener, limit=self._room)
 
     async def _dial(self) -> Streams:
         if self._cut:
@@ -73,6 +82,12 @@ class Cable(Proxy):
     def _born(self, link: Link) -> None:
         if self._silent:
             _silence(link)
+        self._hold(link)
+
+    def _hold(self, link: Link) -> None:
+        for way, held in zip((link.up, link.down), self._held, strict=True):
+            if held:
+                way.open.clear()
 
 
 class Balancer(Proxy):

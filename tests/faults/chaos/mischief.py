@@ -5,21 +5,26 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from random import Random
 from typing import Final
 
+import grpc.aio
 import nats
 import nats.errors
 
 from chat_service.log.snapshots import NoSnapshot, Snapshots
 from tests.cluster.servers import NatsServer
 
+from .filler import filler, pour
 from .node import NodeProcess
 from .servers import CabledServers
+from .small_buffers import FULL
 
 _HEALED_WITHIN: Final = 60.0
 _TRIM_WITHIN: Final = 5.0
+_FILLED_WITHIN: Final = 8.0
+_LOOK_EVERY: Final = 0.1
 
 
 class Mischief:
@@ -40,6 +45,8 @@ class Mischief:
         self._random = random
         self._kinds = kinds
         self._to_come: list[str] = []
+        self.filled = 0
+        """How many of the buffers that were to be filled were full."""
         self.trimmed = 0
         """The last record that was taken away from the log."""
 
@@ -121,14 +128,30 @@ class Mischief:
                 await asyncio.sleep(self._random.uniform(0.0, 0.05))
             await asyncio.sleep(self._random.uniform(0.05, 0.5))
 
-    async def fill_buffers(self) -> None:
-        """Let nothing through in one direction until what waits has filled every buffer."""
+    async def fill_node(self) -> None:
+        """Let nothing through from a node until it has filled what it keeps for NATS."""
         node = self._a_node()
-        up = self._random.random() < 0.5
-        with ExitStack() as troubles:
-            for cable in node.cables:
-                troubles.enter_context(cable.held(up=up, down=not up))
-            await self._bear(8.0)
+        await self._server_of(node)
+        seen = node.log.count(FULL)
+        with suppress(grpc.aio.AioRpcError, TimeoutError):
+            async with filler(node.port) as somebody:
+                with node.held_up(up=True):
+                    await somebody.say_much()
+                    await self._filled(lambda: node.log.count(FULL) > seen)
+                    await self._bear(4.0)
+
+    async def fill_server(self) -> None:
+        """Let nothing through to a node until its NATS server has filled what it keeps for it."""
+        node = self._a_node()
+        server = await self._server_of(node)
+        seen = server.slow_consumers
+        with node.held_up(down=True):
+            pouring = asyncio.create_task(pour(server, f"{self._stream}.signals"))
+            await self._filled(lambda: server.slow_consumers > seen)
+            pouring.cancel()
+            with suppress(asyncio.CancelledError, nats.errors.Error, OSError):
+                await pouring
+            await self._bear(4.0)
 
     # NATS.
 
@@ -185,6 +208,23 @@ class Mischief:
         finally:
             await client.close()
 
+    async def _server_of(self, node: NodeProcess) -> NatsServer:
+        """Return the server that a node is connected to, once it is."""
+        async with asyncio.timeout(_HEALED_WITHIN):
+            while True:
+                found = await asyncio.to_thread(self._servers.server_of, node.name)
+                if found is not None:
+                    return found
+                await asyncio.sleep(_LOOK_EVERY)
+
+    async def _filled(self, full: Callable[[], bool]) -> None:
+        """Wait until a buffer is full, or the node has long taken its connection for dead."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FILLED_WITHIN):
+                while not await asyncio.to_thread(full):  # noqa: ASYNC110  (it tells nobody)
+                    await asyncio.sleep(_LOOK_EVERY)
+                self.filled += 1
+
     async def _kill(self, server: NatsServer) -> None:
         server.kill()
         await self._bear(4.0)
@@ -215,6 +255,11 @@ class Mischief:
 
 Fault = Callable[[Mischief], Awaitable[None]]
 
+FILLING: Final[dict[str, Fault]] = {
+    "node's buffer filled": Mischief.fill_node,
+    "NATS server's buffer filled": Mischief.fill_server,
+}
+
 TO_NODES: Final[dict[str, Fault]] = {
     "node killed": Mischief.kill_node,
     "node stopped": Mischief.stop_node,
@@ -226,7 +271,7 @@ TO_NODES: Final[dict[str, Fault]] = {
     "node cut off from NATS": Mischief.cut_node_off,
     "node's connection silent": Mischief.silence_node,
     "node's connections reset": Mischief.reset_connections,
-    "node's buffers filled": Mischief.fill_buffers,
+    **FILLING,
 }
 TO_NATS: Final[dict[str, Fault]] = {
     "NATS server killed": Mischief.kill_server,

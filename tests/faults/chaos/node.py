@@ -132,6 +132,14 @@ class NodeProcess:
             self._switch.unlink()
 
     @contextmanager
+    def held_up(self, *, up: bool = False, down: bool = False) -> Iterator[None]:
+        """Let bytes to NATS wait on their way up or down."""
+        with ExitStack() as troubles:
+            for cable in self.cables:
+                troubles.enter_context(cable.held(up=up, down=down))
+            yield
+
+    @contextmanager
     def cut_off(self, *, silently: bool) -> Iterator[None]:
         """Separate it from NATS."""
         with ExitStack() as troubles:

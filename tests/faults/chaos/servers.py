@@ -56,6 +56,14 @@ class CabledServers(NatsServers):
         number = self.servers.index(server)
         return [cable for ends, cable in self._routes.items() if number in ends]
 
+    def server_of(self, client: str) -> NatsServer | None:
+        """Return the server that a client of a name is connected to, if it is to one."""
+        for server in self.servers:
+            connections = server.asked("connz").get("connections", ())
+            if any(it.get("name") == client for it in connections):
+                return server
+        return None
+
     @contextmanager
     def isolated(self, server: NatsServer, *, silently: bool) -> Iterator[None]:
         """Separate a server from the others, its clients staying with it."""

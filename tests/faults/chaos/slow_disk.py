@@ -1,4 +1,4 @@
-"""`chat-server` on a disk that is slow while a file says so.
+"""`chat-server` on a disk that is slow while a file says so, and with small buffers towards NATS.
 
 `python -m tests.faults.chaos.slow_disk FILE …` is `chat-server …`, which waits at every write and
 sync to its database for as many seconds as FILE holds, while there is one.
@@ -11,6 +11,7 @@ from pathlib import Path
 import apsw
 
 from chat_service.cli import main
+from tests.faults.chaos.small_buffers import shrink
 
 _BASE = "unix"
 
@@ -59,4 +60,5 @@ class _SlowFile(apsw.VFSFile):
 
 if __name__ == "__main__":
     _DISK = _SlowDisk(Path(sys.argv[1]))
+    shrink()
     main(sys.argv[2:])

@@ -128,7 +128,7 @@ class Proxy:
         return f"{host}:{port}"
 
     async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._listener = await self._listen()
         return self
 
     async def __aexit__(
@@ -223,6 +223,9 @@ class Proxy:
         link.up.open.set()
         await asyncio.sleep(self._random.uniform(0.2, 1.0))
         link.reset()
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_server(self._accept, "127.0.0.1", 0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63hat/cluster/v1/signal.proto\x12\x0f\x63hat.cluster.v1\"A\n\x06Signal\x12/\n\theartbeat\x18\x01 \x01(\x0b\x32\x1a.chat.cluster.v1.HeartbeatH\x00\x42\x06\n\x04kind\"p\n\tHeartbeat\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x05 \x01(\x0c\x12\x10\n\x08sessions\x18\x06 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63hat/cluster/v1/signal.proto\x12\x0f\x63hat.cluster.v1\"r\n\x06Signal\x12/\n\theartbeat\x18\x01 \x01(\x0b\x32\x1a.chat.cluster.v1.HeartbeatH\x00\x12/\n\tdeparture\x18\x02 \x01(\x0b\x32\x1a.chat.cluster.v1.DepartureH\x00\x42\x06\n\x04kind\"p\n\tHeartbeat\x12\x10\n\x08instance\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x10\n\x08position\x18\x04 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x05 \x01(\x0c\x12\x10\n\x08sessions\x18\x06 \x01(\r\"\x1d\n\tDeparture\x12\x10\n\x08instance\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,7 +32,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'chat.cluster.v1.signal_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SIGNAL']._serialized_start=49
-  _globals['_SIGNAL']._serialized_end=114
-  _globals['_HEARTBEAT']._serialized_start=116
-  _globals['_HEARTBEAT']._serialized_end=228
+  _globals['_SIGNAL']._serialized_end=163
+  _globals['_HEARTBEAT']._serialized_start=165
+  _globals['_HEARTBEAT']._serialized_end=277
+  _globals['_DEPARTURE']._serialized_start=279
+  _globals['_DEPARTURE']._serialized_end=308
 # @@protoc_insertion_point(module_scope)

@@ -6,10 +6,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Signal(_message.Message):
-    __slots__ = ("heartbeat",)
+    __slots__ = ("heartbeat", "departure")
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    DEPARTURE_FIELD_NUMBER: _ClassVar[int]
     heartbeat: Heartbeat
-    def __init__(self, heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+    departure: Departure
+    def __init__(self, heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., departure: _Optional[_Union[Departure, _Mapping]] = ...) -> None: ...
 
 class Heartbeat(_message.Message):
     __slots__ = ("instance", "name", "version", "position", "digest", "sessions")
@@ -26,3 +28,9 @@ class Heartbeat(_message.Message):
     digest: bytes
     sessions: int
     def __init__(self, instance: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., position: _Optional[int] = ..., digest: _Optional[bytes] = ..., sessions: _Optional[int] = ...) -> None: ...
+
+class Departure(_message.Message):
+    __slots__ = ("instance",)
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    instance: str
+    def __init__(self, instance: _Optional[str] = ...) -> None: ...
