@@ -20,7 +20,7 @@ from chat_service.log.embedded import EmbeddedLog
 from chat_service.log.jetstream import JetStreamLog
 from chat_service.log.port import Log
 from chat_service.log.snapshots import Snapshots
-from chat_service.log.stream import DOUBT, StreamState
+from chat_service.log.stream import DOUBT, FORGOTTEN, StreamState
 from chat_service.nats_connection import UNREACHABLE, NatsSettings
 from chat_service.replay import replay
 from chat_service.signals.local import LocalSignals
@@ -144,7 +144,7 @@ class Shared:
         if position > self._held.last:
             raise StartupError(
                 f"the stream ends at record {self._held.last}, and the data has applied {position}:"
-                " the NATS servers have lost what they had acknowledged"
+                f" {FORGOTTEN}"
             )
         if position + 1 < self._held.first:
             raise StartupError(
@@ -154,7 +154,8 @@ class Shared:
 
     def begin(self) -> None:
         """Append to the stream, and follow it."""
-        running = self._shared_log.run(self._held.epoch, self.store.position)
+        store = self.store
+        running = self._shared_log.run(self._held.epoch, store.position, store.record)
         self._running = asyncio.create_task(running, name="log")
 
     async def caught_up(self) -> None:

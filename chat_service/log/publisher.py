@@ -4,6 +4,9 @@ A record that was sent has an unknown fate until then, and its entries wait; wha
 becomes the next record. So each sender's order is kept whatever is lost and repeated. Of a record
 that was stored twice the server drops one, if it comes soon enough, and else the state does: its
 number is not above the publisher's last.
+
+Nothing is sent but while the log is followed. A stream of which the end is missing would be filled
+up otherwise, and what was lost be harder to see.
 """
 
 import asyncio
@@ -17,7 +20,9 @@ from nats.js import JetStreamContext
 from chat_service.core.commands import Entry
 from chat_service.core.errors import Unavailable
 from chat_service.log.backlog import MAX_BATCH, MAX_BATCH_BYTES
-from chat_service.log.stream import LogStream
+from chat_service.log.consumer import Consumer
+from chat_service.log.port import LogLost
+from chat_service.log.stream import FORGOTTEN, LogStream
 from chat_service.logs import get
 from chat_service.nats_connection import UNREACHABLE, why
 from chat_service.wire.record import encode_entry, encode_record
@@ -44,6 +49,7 @@ class Publisher:
         client: Client,
         js: JetStreamContext,
         stream: LogStream,
+        consumer: Consumer,
         id_: str,
         on_refused: Callable[[Sequence[Entry], Unavailable], None],
         on_acked: Callable[[], None],
@@ -56,6 +62,7 @@ class Publisher:
         self._client = client
         self._js = js
         self._stream = stream
+        self._consumer = consumer
         self._on_refused = on_refused
         self._on_acked = on_acked
         self._number = 0
@@ -76,13 +83,13 @@ class Publisher:
             asyncio.get_running_loop().call_soon(self._refuse_waiting)
 
     async def run(self) -> None:
-        """Append until cancelled."""
+        """Append until cancelled; raises LogLost if the stream is seen to have lost something."""
         loop = asyncio.get_running_loop()
         while True:
             await self._arrived.wait()
             failing = loop.call_later(PATIENCE, self._fail)
             try:
-                await self._connected()
+                await self._followed()
                 await self._publish_waiting()
             finally:
                 failing.cancel()
@@ -118,6 +125,7 @@ class Publisher:
     async def _acknowledged(self, record: bytes) -> int:
         """Send a record until it is acknowledged; returns its position."""
         while True:
+            kept = self._consumer.position
             try:
                 async with asyncio.timeout(_ACKNOWLEDGED_WITHIN + _SENT_WITHIN):
                     ack = await self._js.publish(
@@ -130,12 +138,17 @@ class Publisher:
             except UNREACHABLE as error:
                 _log.info("a record was not acknowledged", number=self._number, reason=why(error))
             else:
+                if ack.seq <= kept and not ack.duplicate:
+                    raise LogLost(
+                        f"what was appended just now is record {ack.seq} of the stream, and {kept}"
+                        f" were applied here: {FORGOTTEN}"
+                    )
                 return ack.seq
             await asyncio.sleep(_TRY_EVERY)
-            await self._connected()
+            await self._followed()
 
-    async def _connected(self) -> None:
-        while not self._client.is_connected:  # noqa: ASYNC110  (it tells nobody when it is)
+    async def _followed(self) -> None:
+        while not self._consumer.follows:  # noqa: ASYNC110  (connections tell nobody of their end)
             await asyncio.sleep(_TRY_EVERY)
 
     def _fail(self) -> None:

@@ -33,6 +33,9 @@ _NAME_IN_USE: Final = 10_058
 """Error codes of JetStream (https://github.com/nats-io/nats-server/blob/main/server/errors.json)."""
 
 
+FORGOTTEN: Final = "the NATS servers have lost what they had acknowledged"
+"""The end of the sentences that say so, for which there are several proofs."""
+
 DOUBT: Final = 30.0
 """Seconds for which a stream has to be other than it was before that is believed: a server that
 has just come to lead a stream may not know all of it yet. On a machine that was busy with much else

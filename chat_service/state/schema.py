@@ -178,7 +178,13 @@ CREATE TABLE publishers (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (_V1, _V2, _V3)
+_V4: Final = """
+-- record: the id of the record at the position, by which a log that has lost its end and gone on
+-- otherwise is known. Empty where there is none, or where it was applied by an earlier version.
+INSERT INTO meta (key, value) VALUES ('record', '');
+"""
+
+MIGRATIONS: Final = (_V1, _V2, _V3, _V4)
 
 
 def verify(path: Path) -> None:

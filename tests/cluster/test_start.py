@@ -124,6 +124,20 @@ async def test_data_that_is_ahead_of_the_stream_is_not_served(
         await nodes.start("ahead")
 
 
+async def test_data_that_have_applied_what_the_stream_has_lost_are_not_served(
+    nodes: Cluster, open_stream: OpenStream, tmp_path: Path
+) -> None:
+    await say(nodes.nodes[0], open_stream, 5)
+    await until(lambda: nodes.nodes[0]._store.seq == 5)
+    store = Store.open(tmp_path / "other", nodes.nodes[0]._store.epoch)
+    await store.apply_records([Record(1, "p", 1, [batches.enter("ann")])])
+    await store.close()
+    with pytest.raises(
+        StartupError, match="record 1 of the stream is not the one that was applied"
+    ):
+        await nodes.start("other")
+
+
 async def test_a_stream_that_is_gone_is_not_made_again_under_data_that_had_it(
     nodes: Cluster,
     nats_server: NatsServers,
