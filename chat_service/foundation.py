@@ -20,7 +20,7 @@ from chat_service.log.embedded import EmbeddedLog
 from chat_service.log.jetstream import JetStreamLog
 from chat_service.log.port import Log
 from chat_service.log.snapshots import Snapshots
-from chat_service.log.stream import DOUBT, FORGOTTEN, StreamState
+from chat_service.log.stream import DOUBT, FORGOTTEN, StreamState, payload_lack
 from chat_service.nats_connection import UNREACHABLE, NatsSettings
 from chat_service.replay import replay
 from chat_service.signals.local import LocalSignals
@@ -65,6 +65,7 @@ async def lay(config: Config, instance: str) -> Foundation:
         return Alone(await asyncio.to_thread(Store.open, config.data))
     client = await nats_connection.connect(_settings(config, config.nats))
     try:
+        _check_payload(client)
         log = JetStreamLog(client, config.nats_stream, instance)
         stand = await asyncio.to_thread(standing, config.data)
         applied = 0 if stand is None else stand.position
@@ -192,6 +193,11 @@ class Shared:
         await self.signals.close()
         await self.store.close()
         await nats_connection.close(self._client)
+
+
+def _check_payload(client: Client) -> None:
+    if lack := payload_lack(client):
+        raise StartupError(lack)
 
 
 def _settings(config: Config, servers: tuple[str, ...]) -> NatsSettings:

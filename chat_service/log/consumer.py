@@ -24,7 +24,7 @@ from nats.js.errors import NotFoundError
 
 from chat_service.log.backlog import Backlog
 from chat_service.log.port import LogLost
-from chat_service.log.stream import FORGOTTEN, Doubt, LogStream, StreamState
+from chat_service.log.stream import FORGOTTEN, Doubt, LogStream, StreamState, payload_lack
 from chat_service.logs import get
 from chat_service.nats_connection import UNREACHABLE, why
 from chat_service.wire.record import identify
@@ -79,6 +79,8 @@ class Consumer:
         """
         self._position, self._record = position, record
         while True:
+            if lack := payload_lack(self._client):
+                raise LogLost(lack)
             try:
                 state = await self._stream.look()
                 reason = _why_lost(state, epoch, self._position)

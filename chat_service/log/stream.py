@@ -7,9 +7,11 @@ import asyncio
 import secrets
 from typing import Final, NamedTuple
 
+from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
+from chat_service.log.backlog import MAX_BATCH_BYTES
 from chat_service.logs import get
 from chat_service.nats_connection import UNREACHABLE
 from chat_service.startup import StartupError
@@ -21,6 +23,9 @@ KEPT_SECONDS: Final = 7 * 86_400.0
 """How long records stay, for nodes that were away. The state itself keeps what was said."""
 
 MAX_RECORD_BYTES: Final = 1024 * 1024
+LEAST_PAYLOAD: Final = MAX_BATCH_BYTES + 1024
+"""Bytes that NATS has to take as one message: a full record, with its head and its headers."""
+
 _DUPLICATES_SECONDS: Final = 120.0
 _SHORT_SECONDS: Final = 86_400.0
 _EPOCH: Final = "chat.epoch"
@@ -199,6 +204,16 @@ class LogStream:
         ):
             if weak:
                 _log.warning("the stream is weaker", name=self.name, setting=setting, risk=risk)
+
+
+def payload_lack(client: Client) -> str | None:
+    """Return why the present connection does not do for a log, if that is so."""
+    if client.max_payload >= LEAST_PAYLOAD:
+        return None
+    return (
+        f"NATS takes messages of {client.max_payload} bytes at most, and the log needs"
+        f" {LEAST_PAYLOAD}: raise max_payload, which is 1MB by default"
+    )
 
 
 def _state(info: api.StreamInfo) -> StreamState:

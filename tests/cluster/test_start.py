@@ -157,6 +157,14 @@ async def test_a_stream_that_is_gone_is_not_made_again_under_data_that_had_it(
     await client.close()
 
 
+async def test_a_node_does_not_start_where_nats_does_not_take_its_records(
+    start_nats: StartNats, stream: str, tmp_path: Path
+) -> None:
+    servers = start_nats(extra="max_payload: 65536")
+    with pytest.raises(StartupError, match="NATS takes messages of 65536 bytes at most"):
+        await Cluster(servers, stream, tmp_path).start("node")
+
+
 async def test_a_node_ends_with_any_of_its_tasks(
     nodes: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import nats
 import nats.errors
 import pytest
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
@@ -18,6 +19,7 @@ from chat_service.log.consumer import Delivery
 from chat_service.log.jetstream import SYNCED_WITHIN, JetStreamLog
 from chat_service.log.port import LogLost
 from chat_service.log.publisher import PATIENCE, Publisher
+from chat_service.log.stream import LEAST_PAYLOAD
 from chat_service.wire.record import FORMAT, encode_entry, encode_record
 from tests.cluster.servers import NatsServers, StartNats
 from tests.log.followed import Followed, entry, shared
@@ -45,6 +47,10 @@ def publisher(node: Followed) -> Publisher:
     log = node.log
     assert isinstance(log, JetStreamLog)
     return log._publisher
+
+
+def log_client(node: Followed) -> Client:
+    return publisher(node)._client
 
 
 async def js_of(servers: NatsServers) -> tuple[Any, JetStreamContext]:
@@ -263,6 +269,54 @@ async def test_who_takes_nothing_is_not_sent_more_than_it_can_keep(
         a.held.set()
         await until(lambda: len(a.taken) == 400, within=60)
         assert positions(a) == list(range(1, 401))
+
+
+# --- messages that NATS does not take ---
+
+
+@pytest.mark.parametrize("taken", [LEAST_PAYLOAD, LEAST_PAYLOAD - 1])
+async def test_where_a_full_record_is_too_large_for_nats_there_is_no_log(
+    start_nats: StartNats, stream: str, taken: int
+) -> None:
+    servers = start_nats(extra=f"max_payload: {taken}")
+    async with shared(servers.url, stream) as a:
+        a.held.clear()
+        for ref in range(200):  # three records and more
+            a.log.append(entry(ref, "x" * 4000))
+        a.held.set()
+        await until(lambda: a.lost or len(a.refs) == 200)
+    if taken < LEAST_PAYLOAD:
+        assert f"NATS takes messages of {taken} bytes at most" in str(a.lost)
+
+
+async def test_servers_that_come_back_with_too_small_messages_are_not_tried_for_ever(
+    start_nats: StartNats, stream: str
+) -> None:
+    servers = start_nats()
+    server = servers.servers[0]
+    async with shared(servers.url, stream) as a:
+        a.append(1)
+        await a.log.idle()
+        server.stop()
+        a.log.append(entry(2))
+        server._config.write_text(f"{server._config.read_text()}\nmax_payload: 65536")
+        servers.start()
+        await until(lambda: a.lost, within=15)
+    assert "NATS takes messages of 65536 bytes at most" in str(a.lost)
+
+
+async def test_a_record_that_a_server_refuses_to_read_is_not_sent_for_ever(
+    start_nats: StartNats, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where an account takes less than its server, which clients are not told of."""
+    servers = start_nats(extra=f"max_payload: {LEAST_PAYLOAD}")
+    async with shared(servers.url, stream) as a:
+        monkeypatch.setattr("chat_service.log.publisher.MAX_BATCH_BYTES", 2 * LEAST_PAYLOAD)
+        monkeypatch.setattr(log_client(a), "_max_payload", 2 * LEAST_PAYLOAD)
+        for ref in range(200):
+            a.log.append(entry(ref, "x" * 4000))
+        await until(lambda: a.lost, within=15)
+    assert "maximum payload violation" in str(a.lost)
 
 
 # --- a log that is not to be had any more ---
