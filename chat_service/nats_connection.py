@@ -16,7 +16,7 @@ import nats.errors
 from nats.aio.client import Client, RawCredentials
 from nats.aio.transport import TcpTransport
 
-from chat_service.logs import get
+from chat_service.logs import Seldom, get
 from chat_service.startup import StartupError
 
 _log = get("nats")
@@ -34,7 +34,6 @@ _PAUSE: Final = 0.25
 """Seconds between two attempts to connect to one server."""
 
 _CREDENTIALS_MARKS: Final = (b"BEGIN NATS USER JWT", b"BEGIN USER NKEY SEED")
-_COMPLAIN_EVERY: Final = 10.0
 _FATAL: Final = "maximum payload violation"
 """What a server ends a connection for, and would end the next one for."""
 
@@ -276,18 +275,17 @@ class _Complaints:
         """Seconds for which every server that answers has to refuse before it is hopeless."""
         self._refused_since: float | None = None
         self._servers = ", ".join(map(_address, settings.servers))
-        self._last = float("-inf")
+        self._seldom = Seldom()
 
     async def note(self, error: Exception) -> None:
         """Take note of what went wrong."""
-        now = asyncio.get_running_loop().time()
         if _is_refusal(error):
-            self._refuse(now, error)
-        if now - self._last >= _COMPLAIN_EVERY:
-            self._last = now
+            self._refuse(error)
+        if self._seldom.due():
             _log.warning("no connection to NATS", servers=self._servers, reason=why(error))
 
-    def _refuse(self, now: float, error: Exception) -> None:
+    def _refuse(self, error: Exception) -> None:
+        now = asyncio.get_running_loop().time()
         self._refused_since = self._refused_since or now
         if now - self._refused_since >= self.patience and not self.hopeless.done():
             self.hopeless.set_result(
@@ -297,7 +295,7 @@ class _Complaints:
     async def over(self) -> None:
         """Take note that all is well again."""
         self._refused_since = None
-        self._last = float("-inf")
+        self._seldom.over()
         _log.info("connected to NATS again", servers=self._servers)
 
 

@@ -25,7 +25,7 @@ from nats.js.errors import NotFoundError
 from chat_service.log.backlog import Backlog
 from chat_service.log.port import LogLost
 from chat_service.log.stream import FORGOTTEN, Doubt, LogStream, StreamState, payload_lack
-from chat_service.logs import get
+from chat_service.logs import Seldom, get
 from chat_service.nats_connection import UNREACHABLE, why
 from chat_service.wire.record import identify
 
@@ -60,6 +60,10 @@ class Consumer:
         """Its id, if that is known."""
         self._delivery: Delivery | None = None
         self._doubt = Doubt()
+        self._trouble: str | None = None
+        """Why it does not follow, as far as that is known."""
+        self._failures = Seldom()
+        self._ends = Seldom()
 
     @property
     def position(self) -> int:
@@ -70,6 +74,11 @@ class Consumer:
     def follows(self) -> bool:
         """Whether the stream was found to go on from what was kept, on the present connection."""
         return self._delivery is not None and self._delivery.goes_on
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the log is not followed now; None if it is, or has just begun to be."""
+        return None if self.follows else self._trouble
 
     async def run(self, epoch: str, position: int, record: str = "") -> None:
         """Deliver what is behind a position until cancelled.
@@ -89,13 +98,16 @@ class Consumer:
                 self._lack(f"NATS has no stream {self._stream.name} any more")
             except UNREACHABLE as error:
                 self._lack(None)
-                _log.info("the log cannot be followed now", reason=why(error))
+                self._trouble = why(error)
+                if self._failures.due():
+                    _log.info("the log cannot be followed now", reason=self._trouble)
             if self._client.is_closed:
                 raise LogLost(f"NATS has ended the connection for good: {self._client.last_error}")
             await asyncio.sleep(_TRY_EVERY)
 
     def _lack(self, reason: str | None) -> None:
         """Raise LogLost if there has been a reason for long enough."""
+        self._trouble = reason
         if self._doubt.settled(reason is not None) and reason is not None:
             raise LogLost(reason)
 
@@ -118,8 +130,10 @@ class Consumer:
         try:
             await self._js.add_consumer(self._stream.name, _config(name, inbox, delivery.due))
             self._delivery = delivery
+            self._failures.over()
             reason = await delivery.over()
-            _log.info("following the log anew", reason=reason, behind=delivery.position)
+            if self._ends.due():
+                _log.info("following the log anew", reason=reason, behind=delivery.position)
         finally:
             # However it ends: what was kept is kept, and what still comes is not.
             self._delivery = None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from nats.aio.client import Client
-from nats.js import JetStreamContext
+from nats.js import JetStreamContext, api
 
 from chat_service.core.commands import Entry
 from chat_service.core.errors import Unavailable
@@ -23,7 +23,7 @@ from chat_service.log.backlog import MAX_BATCH, MAX_BATCH_BYTES
 from chat_service.log.consumer import Consumer
 from chat_service.log.port import LogLost
 from chat_service.log.stream import FORGOTTEN, LogStream
-from chat_service.logs import get
+from chat_service.logs import Seldom, get
 from chat_service.nats_connection import UNREACHABLE, why
 from chat_service.wire.record import encode_entry, encode_record
 
@@ -36,6 +36,7 @@ RETRY_AFTER: Final = 2.0
 _ACKNOWLEDGED_WITHIN: Final = 2.0
 _SENT_WITHIN: Final = 1.0
 _TRY_EVERY: Final = 0.1
+_SILENT: Final = "it acknowledges nothing"
 
 
 class Publisher:
@@ -69,6 +70,9 @@ class Publisher:
         self._waiting: deque[tuple[Entry, bytes]] = deque()
         self._arrived = asyncio.Event()
         self._sending = False
+        self._trouble = _SILENT
+        """Why the last record that was sent is not acknowledged."""
+        self._failures = Seldom()
 
     @property
     def is_idle(self) -> bool:
@@ -127,25 +131,31 @@ class Publisher:
         while True:
             kept = self._consumer.position
             try:
-                async with asyncio.timeout(_ACKNOWLEDGED_WITHIN + _SENT_WITHIN):
-                    ack = await self._js.publish(
-                        self._stream.subject,
-                        record,
-                        timeout=_ACKNOWLEDGED_WITHIN,
-                        stream=self._stream.name,
-                        headers={"Nats-Msg-Id": f"{self.id}-{self._number}"},
-                    )
+                ack = await self._send(record)
             except UNREACHABLE as error:
-                _log.info("a record was not acknowledged", number=self._number, reason=why(error))
-            else:
-                if ack.seq <= kept and not ack.duplicate:
-                    raise LogLost(
-                        f"what was appended just now is record {ack.seq} of the stream, and {kept}"
-                        f" were applied here: {FORGOTTEN}"
+                self._trouble = why(error)
+                if self._failures.due():
+                    _log.info(
+                        "a record was not acknowledged", number=self._number, reason=self._trouble
                     )
+            else:
+                _check_new(ack, kept)
+                self._trouble = _SILENT
+                self._failures.over()
                 return ack.seq
             await asyncio.sleep(_TRY_EVERY)
             await self._followed()
+
+    async def _send(self, record: bytes) -> api.PubAck:
+        """Send a record once; raises UNREACHABLE if it is not acknowledged."""
+        async with asyncio.timeout(_ACKNOWLEDGED_WITHIN + _SENT_WITHIN):
+            return await self._js.publish(
+                self._stream.subject,
+                record,
+                timeout=_ACKNOWLEDGED_WITHIN,
+                stream=self._stream.name,
+                headers={"Nats-Msg-Id": f"{self.id}-{self._number}"},
+            )
 
     async def _followed(self) -> None:
         while not self._consumer.follows:  # noqa: ASYNC110  (connections tell nobody of their end)
@@ -153,8 +163,18 @@ class Publisher:
 
     def _fail(self) -> None:
         self.failing = True
-        _log.warning("the log does not answer: refusing what comes", waiting=len(self._waiting))
+        _log.warning(
+            "the log does not answer: refusing what comes",
+            waiting=len(self._waiting),
+            reason=self._reason,
+        )
         self._refuse_waiting()
+
+    @property
+    def _reason(self) -> str:
+        if not self._client.is_connected:
+            return "there is no connection to NATS"
+        return self._consumer.trouble or self._trouble
 
     def _recover(self) -> None:
         if self.failing:
@@ -170,3 +190,15 @@ class Publisher:
             self._arrived.clear()
         refusal = Unavailable("the log cannot be reached now", retry_after=RETRY_AFTER)
         self._on_refused(refused, refusal)
+
+
+def _check_new(ack: api.PubAck, kept: int) -> None:
+    """Raise LogLost if a record was stored where others had come from before it was sent.
+
+    One that was there already, of which the first acknowledgement got lost, may have come since.
+    """
+    if ack.seq <= kept and not ack.duplicate:
+        raise LogLost(
+            f"what was appended just now is record {ack.seq} of the stream, and {kept} were applied"
+            f" here: {FORGOTTEN}"
+        )

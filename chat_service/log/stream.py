@@ -12,8 +12,8 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
 from chat_service.log.backlog import MAX_BATCH_BYTES
-from chat_service.logs import get
-from chat_service.nats_connection import UNREACHABLE
+from chat_service.logs import Seldom, get
+from chat_service.nats_connection import UNREACHABLE, why
 from chat_service.startup import StartupError
 
 _log = get("log")
@@ -31,7 +31,6 @@ _SHORT_SECONDS: Final = 86_400.0
 _EPOCH: Final = "chat.epoch"
 _BASE: Final = "chat.base"
 _TRY_EVERY: Final = 1.0
-_COMPLAIN_EVERY: Final = 10
 
 NO_CLUSTER: Final = 10_074
 _NAME_IN_USE: Final = 10_058
@@ -113,7 +112,7 @@ class LogStream:
         """
         origin = origin or Origin(secrets.token_hex(8))
         missing = Doubt()
-        tries = 0
+        seldom = Seldom()
         while True:
             try:
                 info = await self._found_or_made(replicas, None if applied else origin)
@@ -123,9 +122,10 @@ class LogStream:
                         f"NATS has no stream {self.name}, of which the data have applied {applied}"
                         " records: restore it there, or use an empty data directory for a new log"
                     ) from None
-                if tries % _COMPLAIN_EVERY == 0:
-                    _log.warning("JetStream cannot give the stream", name=self.name, reason=error)
-                tries += 1
+                if seldom.due():
+                    _log.warning(
+                        "JetStream cannot give the stream", name=self.name, reason=why(error)
+                    )
                 await asyncio.sleep(_TRY_EVERY)
             else:
                 self._check(info)

@@ -12,6 +12,7 @@ import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from structlog.testing import capture_logs
 
 from chat_service.log import backlog
 from chat_service.log import stream as stream_of_log
@@ -271,7 +272,65 @@ async def test_who_takes_nothing_is_not_sent_more_than_it_can_keep(
         assert positions(a) == list(range(1, 401))
 
 
+async def test_a_consumer_that_cannot_be_made_is_told_of_now_and_then(
+    nats_server: NatsServers, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, tries = JetStreamContext.add_consumer, Counter[str]()
+
+    async def add_late(self: JetStreamContext, *arguments: Any) -> Any:
+        tries["add"] += 1
+        if tries["add"] < 5:
+            raise nats.errors.Error("too many")
+        return await add(self, *arguments)
+
+    monkeypatch.setattr(JetStreamContext, "add_consumer", add_late)
+    with capture_logs() as told:
+        async with shared(nats_server.url, stream) as a:
+            a.append(1)
+            await until(lambda: a.refs == [1])
+    failures = [it["reason"] for it in told if it["event"] == "the log cannot be followed now"]
+    assert failures == ["too many"]
+
+
 # --- messages that NATS does not take ---
+
+
+async def test_a_full_store_refuses_senders_until_there_is_room_and_says_so_now_and_then(
+    start_nats: StartNats, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = start_nats()
+    server = servers.servers[0]
+    server.stop()
+    config = server._config.read_text()
+    server._config.write_text(config.replace("max_file_store: 4GB", "max_file_store: 1MB"))
+    servers.start()
+    publish, tries = JetStreamContext.publish, Counter[int]()
+
+    async def counted(self: JetStreamContext, *arguments: Any, **more: Any) -> Any:
+        tries[publisher(a)._number] += 1
+        return await publish(self, *arguments, **more)
+
+    monkeypatch.setattr(JetStreamContext, "publish", counted)
+    with capture_logs() as told:
+        async with shared(servers.url, stream) as a:
+            for ref in range(600):
+                a.log.append(entry(ref, "x" * 4000))
+            await until(lambda: publisher(a).failing)
+            a.append(600)
+            await until(lambda: a.refused)
+            async with await nats.connect(servers.url) as client:
+                await client.jetstream().purge_stream(stream)
+            await until(lambda: not publisher(a).failing)
+            a.append(601)
+            await a.log.idle()
+            refused = [it.ref for it, _ in a.refused]
+            assert a.refs == [it for it in range(602) if it not in refused]
+            assert 600 in refused
+    assert max(tries.values()) > 5
+    (failure,) = [it for it in told if it["event"] == "a record was not acknowledged"]
+    (refusal,) = [it for it in told if it["event"].startswith("the log does not answer")]
+    assert "insufficient resources" in failure["reason"]
+    assert "insufficient resources" in refusal["reason"]
 
 
 @pytest.mark.parametrize("taken", [LEAST_PAYLOAD, LEAST_PAYLOAD - 1])
