@@ -4,7 +4,9 @@ What a node needs of it is checked; what makes its promises weaker is said in th
 """
 
 import asyncio
+import math
 import secrets
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from nats.aio.client import Client
@@ -28,6 +30,7 @@ LEAST_PAYLOAD: Final = MAX_BATCH_BYTES + 1024
 
 _DUPLICATES_SECONDS: Final = 120.0
 _SHORT_SECONDS: Final = 86_400.0
+_SMALL_BYTES: Final = 1024**3
 _EPOCH: Final = "chat.epoch"
 _BASE: Final = "chat.base"
 _TRY_EVERY: Final = 1.0
@@ -88,6 +91,7 @@ class LogStream:
         self.name = name
         self.subject = f"{name}.log"
         self._js = js
+        self._warned = False
 
     async def look(self) -> StreamState:
         """Return what it holds now; raises UNREACHABLE."""
@@ -128,7 +132,7 @@ class LogStream:
                     )
                 await asyncio.sleep(_TRY_EVERY)
             else:
-                self._check(info)
+                self._check(info.config)
                 return _state(info)
 
     async def _found_or_made(self, replicas: int | None, origin: Origin | None) -> api.StreamInfo:
@@ -165,13 +169,14 @@ class LogStream:
                 return await self._js.stream_info(self.name)
             raise
 
-    def _check(self, info: api.StreamInfo) -> None:
-        config = info.config
+    def _check(self, config: api.StreamConfig) -> None:
         for wrong, reason in (
             (config.subjects != [self.subject], f"its subjects are not {self.subject} alone"),
             (config.retention != api.RetentionPolicy.LIMITS, "its retention is not limits"),
             (config.sealed, "it is sealed"),
             (config.no_ack, "it acknowledges nothing"),
+            (config.discard == api.DiscardPolicy.NEW, "it takes nothing more when it is full"),
+            ((config.max_msgs_per_subject or 0) > 0, "it keeps few records of its one subject"),
             (_EPOCH not in (config.metadata or {}), f"it has no {_EPOCH} in its metadata"),
             (0 < (config.max_msg_size or 0) < MAX_RECORD_BYTES, "its messages are too small"),
         ):
@@ -180,30 +185,43 @@ class LogStream:
                     f"the stream {self.name} cannot be the log: {reason}; name another by"
                     " --nats-stream, or take that one away"
                 )
-        self._warn(config)
+        if not self._warned:
+            self._warn(config)
+            self._warned = True
 
     def _warn(self, config: api.StreamConfig) -> None:
-        """Say where the stream promises less than this service does."""
-        for weak, setting, risk in (
-            (
-                (config.num_replicas or 1) < SAFE_REPLICAS,
-                f"num_replicas={config.num_replicas or 1}",
-                "what is acknowledged may be lost with one server's disk or power; safe are 3"
-                " replicas on separate power, or sync_interval: always in NATS",
-            ),
-            (
-                config.storage == api.StorageType.MEMORY,
-                "storage=memory",
-                "what is acknowledged is lost when the servers stop",
-            ),
-            (
-                0 < (config.max_age or 0) < _SHORT_SECONDS,
-                f"max_age={config.max_age}",
-                "nodes that were away for longer start from a snapshot",
-            ),
-        ):
-            if weak:
-                _log.warning("the stream is weaker", name=self.name, setting=setting, risk=risk)
+        """Say where the stream promises less than this service does, as far as that can be seen."""
+        for setting, risk in _weaknesses(config):
+            _log.warning("the stream is weaker", name=self.name, setting=setting, risk=risk)
+        if (config.num_replicas or 1) >= SAFE_REPLICAS:
+            _log.info(
+                "what is acknowledged is on a majority of the replicas, and on their disks only if"
+                " NATS has sync_interval: always, which is not to be seen from here",
+                name=self.name,
+                replicas=config.num_replicas,
+            )
+
+
+def _weaknesses(config: api.StreamConfig) -> Iterator[tuple[str, str]]:
+    """Yield settings that promise less than this service does, each with its risk."""
+    replicas = config.num_replicas or 1
+    if replicas < SAFE_REPLICAS:
+        yield (
+            f"num_replicas={replicas}",
+            "what is acknowledged may be lost with one server's disk, and with its power unless"
+            " NATS has sync_interval: always, which is not to be seen from here",
+        )
+    if config.storage == api.StorageType.MEMORY:
+        yield "storage=memory", "what is acknowledged is lost when the servers stop"
+    if config.persist_mode == api.PersistMode.ASYNC:
+        yield "persist_mode=async", "what is acknowledged is lost when a server is killed"
+    for name, limit, enough in (
+        ("max_age", config.max_age or 0, _SHORT_SECONDS),
+        ("max_bytes", config.max_bytes or 0, _SMALL_BYTES),
+        ("max_msgs", config.max_msgs or 0, math.inf),
+    ):
+        if 0 < limit < enough:
+            yield f"{name}={limit}", "nodes that are further behind start from a snapshot, or stop"
 
 
 def payload_lack(client: Client) -> str | None:
