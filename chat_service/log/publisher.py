@@ -19,6 +19,7 @@ from nats.js import JetStreamContext, api
 
 from chat_service.core.commands import Entry
 from chat_service.core.errors import Unavailable
+from chat_service.core.record import record_id
 from chat_service.log.backlog import MAX_BATCH, MAX_BATCH_BYTES
 from chat_service.log.consumer import Consumer
 from chat_service.log.port import LogLost
@@ -154,7 +155,7 @@ class Publisher:
                 record,
                 timeout=_ACKNOWLEDGED_WITHIN,
                 stream=self._stream.name,
-                headers={"Nats-Msg-Id": f"{self.id}-{self._number}"},
+                headers={"Nats-Msg-Id": record_id(self.id, self._number)},
             )
 
     async def _followed(self) -> None:

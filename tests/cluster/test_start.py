@@ -138,6 +138,24 @@ async def test_data_that_have_applied_what_the_stream_has_lost_are_not_served(
         await nodes.start("other")
 
 
+async def test_a_node_ends_when_the_log_has_lost_what_it_has_applied(
+    nodes: Cluster, nats_server: NatsServers, open_stream: OpenStream
+) -> None:
+    node = nodes.nodes[0]
+    ann = await open_stream(node).enter("ann", "the secret of ann")
+    hello = commands_pb2.Command(ref=1, send=commands_pb2.Send(to="#lobby", text="hello"))
+    await ann.send(hello)
+    await until(lambda: node._store.seq == 1)
+    async with await nats.connect(nats_server.url) as client:
+        config = (await client.jetstream().stream_info(nodes.stream)).config
+        await client.jetstream().delete_stream(nodes.stream)
+        await client.jetstream().add_stream(config)
+    await ann.send(hello)
+    await asyncio.wait_for(node._stopping.wait(), 10)
+    with pytest.raises(StartupError, match=r"cannot go on: .* lost what they had acknowledged"):
+        await node.stop()
+
+
 async def test_a_stream_that_is_gone_is_not_made_again_under_data_that_had_it(
     nodes: Cluster,
     nats_server: NatsServers,
