@@ -387,7 +387,7 @@ def test_what_goes_on_and_on_is_told_when_it_begins_and_now_and_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr(logs.time, "monotonic", lambda: now)
+    monkeypatch.setattr("time.monotonic", lambda: now)
     seldom = logs.Seldom()
     assert [seldom.due() for _ in range(3)] == [True, False, False]
     now += logs.TELL_EVERY
