@@ -21,7 +21,7 @@ from chat_service.log.embedded import EmbeddedLog
 from chat_service.log.jetstream import JetStreamLog
 from chat_service.log.port import Log
 from chat_service.log.snapshots import Snapshots
-from chat_service.log.stream import DOUBT, StreamState
+from chat_service.log.stream import DOUBT, FORGOTTEN, StreamState, payload_lack
 from chat_service.nats_connection import UNREACHABLE, NatsSettings
 from chat_service.replay import replay
 from chat_service.signals.local import LocalSignals
@@ -69,6 +69,7 @@ async def lay(config: Config, instance: str) -> Foundation:
         return Alone(await asyncio.to_thread(Store.open, config.data))
     client = await nats_connection.connect(_settings(config, config.nats))
     try:
+        _check_payload(client)
         log = JetStreamLog(client, config.nats_stream, instance)
         stand = await asyncio.to_thread(standing, config.data)
         applied = 0 if stand is None else stand.position
@@ -154,7 +155,7 @@ class Shared:
         if position > self._held.last:
             raise StartupError(
                 f"the stream ends at record {self._held.last}, and the data has applied {position}:"
-                " the NATS servers have lost what they had acknowledged"
+                f" {FORGOTTEN}"
             )
         if position + 1 < self._held.first:
             raise StartupError(
@@ -164,7 +165,8 @@ class Shared:
 
     def begin(self) -> None:
         """Append to the stream, and follow it."""
-        running = self._shared_log.run(self._held.epoch, self.store.position)
+        store = self.store
+        running = self._shared_log.run(self._held.epoch, store.position, store.record)
         self._running = asyncio.create_task(running, name="log")
 
     async def caught_up(self) -> None:
@@ -205,6 +207,11 @@ class Shared:
         await self.signals.close()
         await self.store.close()
         await nats_connection.close(self._client)
+
+
+def _check_payload(client: Client) -> None:
+    if lack := payload_lack(client):
+        raise StartupError(lack)
 
 
 def _settings(config: Config, servers: tuple[str, ...]) -> NatsSettings:

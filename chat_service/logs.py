@@ -15,6 +15,7 @@ import re
 import select
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from typing import Final, TextIO
@@ -33,6 +34,9 @@ _PLAIN: Final = re.compile(r"[^\s=\"'\\]+")
 _RENAMED: Final = {"exception": "exception_", "stack": "stack_"}
 _LEADING: Final = ("timestamp", "level", "event", "logger")
 
+TELL_EVERY: Final = 10.0
+"""Seconds between two lines about what goes on and on."""
+
 _PATIENCE: Final = 0.1
 """Seconds that a reader who is behind is waited for, once: then lines are lost until he reads."""
 
@@ -47,6 +51,25 @@ def get(name: str) -> FilteringBoundLogger:
     if name not in _loggers:
         _loggers[name] = structlog.get_logger(name)
     return _loggers[name]
+
+
+class Seldom:
+    """Tells when something that goes on is worth a line: when it begins, and now and then."""
+
+    def __init__(self) -> None:
+        self._last = float("-inf")
+
+    def due(self) -> bool:
+        """Tell whether to say it now; who does so is not to again within TELL_EVERY."""
+        now = time.monotonic()
+        if now - self._last < TELL_EVERY:
+            return False
+        self._last = now
+        return True
+
+    def over(self) -> None:
+        """Take note that it has ended: when it begins anew it is said at once."""
+        self._last = float("-inf")
 
 
 def configure(level: str, log_format: LogFormat, stream: TextIO | None = None) -> None:

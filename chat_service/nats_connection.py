@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import ParseResult, urlsplit
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, RawCredentials
 from nats.aio.transport import TcpTransport
 
-from chat_service.logs import get
+from chat_service.logs import Seldom, get
 from chat_service.startup import StartupError
 
 _log = get("nats")
@@ -34,7 +34,18 @@ _PAUSE: Final = 0.25
 """Seconds between two attempts to connect to one server."""
 
 _CREDENTIALS_MARKS: Final = (b"BEGIN NATS USER JWT", b"BEGIN USER NKEY SEED")
-_COMPLAIN_EVERY: Final = 10.0
+_FATAL: Final = "maximum payload violation"
+"""What a server ends a connection for, and would end the next one for."""
+
+_PASSING: Final = "permissions violation"
+"""What a server says and lets the connection be."""
+
+_REFUSAL: Final = "authorization violation"
+_REFUSED_FOR: Final = 30.0
+"""Seconds for which a node that was let in once has to be refused before that is believed: new
+credentials, or servers with new settings, may not be in place everywhere at one moment.
+"""
+
 _CLOSE_WITHIN: Final = 2.0
 _CANCEL_EVERY: Final = 0.1
 
@@ -56,9 +67,9 @@ async def connect(settings: NatsSettings) -> Client:
     Raises StartupError where waiting would not help: for credentials or certificates that are not
     accepted.
     """
-    _check_credentials(settings.credentials)
+    client = _Client(settings.credentials)
+    client.read_credentials()
     tls = _tls(settings)
-    client = Client()
     client._transport = _Transport(_wants_tls(settings))  # noqa: SLF001  (there is no other way in)
     try:
         await _connect_or_give_up(client, settings, tls)
@@ -93,14 +104,14 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
 
 
 async def _connect_or_give_up(
-    client: Client, settings: NatsSettings, tls: ssl.SSLContext | None
+    client: "_Client", settings: NatsSettings, tls: ssl.SSLContext | None
 ) -> None:
     complaints = _Complaints(settings)
     connecting = asyncio.create_task(
         client.connect(
             list(settings.servers),
             name=settings.name,
-            user_credentials=settings.credentials,
+            user_credentials=client.credentials,
             tls=tls,
             error_cb=complaints.note,
             reconnected_cb=complaints.over,
@@ -119,22 +130,12 @@ async def _connect_or_give_up(
         if complaints.hopeless.done():
             raise StartupError(complaints.hopeless.result())
         connecting.result()
+        complaints.patience = _REFUSED_FOR
+        complaints.hopeless.add_done_callback(client.give_up)
     except nats.errors.Error as error:  # of the settings: what a network does is tried again
         raise StartupError(f"cannot use --nats: {error}") from None
     finally:
         await end(connecting)
-
-
-def _check_credentials(file: Path | None) -> None:
-    """Make sure of a credentials file, in which the library would look for its marks for good."""
-    if file is None:
-        return
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise StartupError(f"cannot read {file}: {error.strerror}") from None
-    if not all(mark in content for mark in _CREDENTIALS_MARKS):
-        raise StartupError(f"{file} holds no credentials for NATS, a JWT with its seed")
 
 
 def _wants_tls(settings: NatsSettings) -> bool:
@@ -154,6 +155,58 @@ def _tls(settings: NatsSettings) -> ssl.SSLContext | None:
     except OSError as error:
         raise StartupError(f"cannot use the certificates for NATS: {error}") from None
     return context
+
+
+class _CredentialsError(nats.errors.Error):
+    """The credentials file cannot be used as it is now."""
+
+
+class _Client(Client):
+    """A client that connects again whatever a server has ended the connection for.
+
+    The library does so where a server gives no reason, and closes for good where it gives one:
+    credentials that have run out, say, though the file has new ones by now.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        super().__init__()
+        self.credentials = None if file is None else RawCredentials("")
+        self._file = file
+        self._giving_up: asyncio.Task[None] | None = None
+
+    def read_credentials(self) -> None:
+        """Take what the credentials file holds now; raises StartupError if that is none."""
+        if self._file is None or self.credentials is None:
+            return
+        try:
+            content = self._file.read_bytes()
+        except OSError as error:
+            raise StartupError(f"cannot read {self._file}: {error.strerror}") from None
+        if not all(mark in content for mark in _CREDENTIALS_MARKS):  # which are looked for for good
+            raise StartupError(f"{self._file} holds no credentials for NATS, a JWT with its seed")
+        self.credentials.data = content.decode(errors="replace")
+
+    def give_up(self, hopeless: "asyncio.Future[str]") -> None:
+        """Close for good, for the reason given."""
+        self._err = nats.errors.Error(hopeless.result())
+        self._giving_up = asyncio.create_task(self.close(), name="nats close")
+
+    def _connect_command(self) -> bytes:
+        """Say who this node is; raises _CredentialsError, upon which another attempt follows."""
+        try:
+            self.read_credentials()
+            return super()._connect_command()
+        except Exception as error:  # of a file that is just being written: it may be anything
+            raise _CredentialsError(f"the credentials cannot be used: {why(error)}") from error
+
+    async def _process_err(self, err_msg: str) -> None:
+        """Take note of what a server says before it ends the connection, as a rule."""
+        if _PASSING in err_msg or _FATAL in err_msg:
+            await super()._process_err(err_msg)
+            return
+        error = nats.errors.Error(f"nats: {err_msg}")
+        await self._error_cb(error)
+        await self._process_op_err(error)
 
 
 class _Transport(TcpTransport):
@@ -218,33 +271,41 @@ class _Complaints:
 
     def __init__(self, settings: NatsSettings) -> None:
         self.hopeless: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.patience = 0.0
+        """Seconds for which every server that answers has to refuse before it is hopeless."""
+        self._refused_since: float | None = None
         self._servers = ", ".join(map(_address, settings.servers))
-        self._last = float("-inf")
+        self._seldom = Seldom()
 
     async def note(self, error: Exception) -> None:
         """Take note of what went wrong."""
-        if _is_refusal(error) and not self.hopeless.done():
+        if _is_refusal(error):
+            self._refuse(error)
+        if self._seldom.due():
+            _log.warning("no connection to NATS", servers=self._servers, reason=why(error))
+
+    def _refuse(self, error: Exception) -> None:
+        now = asyncio.get_running_loop().time()
+        self._refused_since = self._refused_since or now
+        if now - self._refused_since >= self.patience and not self.hopeless.done():
             self.hopeless.set_result(
                 f"NATS at {self._servers} is not to be used like that: {why(error)}"
             )
-        now = asyncio.get_running_loop().time()
-        if now - self._last >= _COMPLAIN_EVERY:
-            self._last = now
-            _log.warning("no connection to NATS", servers=self._servers, reason=why(error))
 
     async def over(self) -> None:
         """Take note that all is well again."""
-        self._last = float("-inf")
+        self._refused_since = None
+        self._seldom.over()
         _log.info("connected to NATS again", servers=self._servers)
 
 
 def _is_refusal(error: Exception) -> bool:
     """Tell whether an error is about who is who, and not about what is away."""
-    if isinstance(error, nats.errors.SecureConnWantedError):
+    if isinstance(error, (nats.errors.SecureConnWantedError, _CredentialsError)):
         return True
     if isinstance(error, ssl.SSLError):
         return "CERTIFICATE" in (error.reason or "")
-    return "authorization violation" in str(error).lower()
+    return _REFUSAL in str(error).lower()
 
 
 def why(error: Exception) -> str:

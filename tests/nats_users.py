@@ -6,6 +6,7 @@ https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_int
 import base64
 import json
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,11 @@ class Issuer:
             f"resolver_preload: {{ {', '.join(accounts)} }}\n"
         )
 
-    def write_user(self, file: Path) -> Path:
-        """Write the credentials of a new user of the account."""
+    def write_user(self, file: Path, seconds: int | None = None) -> Path:
+        """Write the credentials of a new user of the account, good for so long."""
         user = Key(nkeys.PREFIX_BYTE_USER)
         claims = {"type": "user", "subs": -1, "data": -1, "payload": -1}
-        jwt = self._account.sign(user.public, claims)
+        jwt = self._account.sign(user.public, claims, seconds)
         file.write_text(CREDENTIALS.format(jwt=jwt, seed=user.seed))
         return file
 
@@ -62,8 +63,8 @@ class Key:
         self._pair = nkeys.from_seed(bytearray(self.seed.encode()))
         self.public = self._pair.public_key.decode()
 
-    def sign(self, subject: str, claims: dict[str, Any]) -> str:
-        """Return a JWT about somebody."""
+    def sign(self, subject: str, claims: dict[str, Any], seconds: int | None = None) -> str:
+        """Return a JWT about somebody, good for so long; None: for ever."""
         body = {
             "jti": secrets.token_hex(8),
             "iat": 1_700_000_000,
@@ -72,6 +73,8 @@ class Key:
             "name": "test",
             "nats": {"version": 2, **claims},
         }
+        if seconds is not None:
+            body["exp"] = int(time.time()) + seconds
         head = {"typ": "JWT", "alg": "ed25519-nkey"}
         signed = ".".join(_encode(json.dumps(it).encode()) for it in (head, body))
         return f"{signed}.{_encode(self._pair.sign(signed.encode()))}"

@@ -381,3 +381,16 @@ def test_a_real_terminal_gets_colours() -> None:
     shown = os.read(main, 10_000)
     os.close(main)
     assert b"\x1b[" in shown
+
+
+def test_what_goes_on_and_on_is_told_when_it_begins_and_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    seldom = logs.Seldom()
+    assert [seldom.due() for _ in range(3)] == [True, False, False]
+    now += logs.TELL_EVERY
+    assert [seldom.due() for _ in range(3)] == [True, False, False]
+    seldom.over()
+    assert seldom.due()

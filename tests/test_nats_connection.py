@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
+from chat_service import nats_connection
 from chat_service.nats_connection import NatsSettings, close, connect, end
 from chat_service.startup import StartupError
 from tests.certificates import Identity
@@ -157,6 +158,58 @@ async def test_a_credentials_file_is_used(start_nats: StartNats, tmp_path: Path)
         pass
     stranger = Issuer().write_user(tmp_path / "stranger.creds")
     assert "Authorization Violation" in await reason(servers.url, credentials=stranger)
+
+
+@asynccontextmanager
+async def short_lived(start_nats: StartNats, file: Path) -> AsyncIterator[tuple[Client, Issuer]]:
+    """Connect with credentials that run out in a moment."""
+    issuer = Issuer()
+    servers = start_nats(extra=issuer.config)
+    issuer.write_user(file, seconds=2)
+    async with connected(servers.url, credentials=file) as client:
+        yield client, issuer
+
+
+async def test_credentials_that_were_renewed_in_time_are_used_once_the_old_ones_run_out(
+    start_nats: StartNats, tmp_path: Path
+) -> None:
+    file = tmp_path / "chat.creds"
+    async with short_lived(start_nats, file) as (client, issuer):
+        listening = await client.subscribe("subject")
+        issuer.write_user(file)
+        await until(lambda: client.stats["reconnects"] == 1 and client.is_connected)
+        await client.publish("subject", b"hello")
+        assert (await listening.next_msg(timeout=5)).data == b"hello"
+
+
+async def refused_again(client: Client) -> None:
+    """Wait until one more attempt has failed."""
+    before = client.last_error
+    await until(lambda: client.last_error not in (before, None))
+
+
+async def test_new_credentials_that_come_late_or_in_pieces_are_waited_for(
+    start_nats: StartNats, tmp_path: Path
+) -> None:
+    file = tmp_path / "chat.creds"
+    async with short_lived(start_nats, file) as (client, issuer):
+        await until(lambda: client.is_reconnecting)
+        whole = issuer.write_user(file).read_text()
+        for length in (0, len(whole) // 4, len(whole) - 90):
+            file.write_text(whole[:length])
+            await refused_again(client)
+        file.write_text(whole)
+        await until(lambda: client.is_connected)
+
+
+async def test_a_node_that_is_let_in_no_more_gives_up(
+    start_nats: StartNats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_connection, "_REFUSED_FOR", 0.6)
+    async with short_lived(start_nats, tmp_path / "chat.creds") as (client, _):
+        await until(lambda: client.is_closed)
+        assert "is not to be used like that" in str(client.last_error)
+        assert "Authorization Violation" in str(client.last_error)
 
 
 async def test_a_file_that_holds_no_credentials_is_named(tmp_path: Path) -> None:

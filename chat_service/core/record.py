@@ -19,6 +19,16 @@ class Record(Value):
     number: int
     entries: Sequence[Entry]
 
+    @property
+    def id(self) -> str:
+        """What this record is called, and no other one of any log."""
+        return record_id(self.publisher, self.number)
+
+
+def record_id(publisher: str, number: int) -> str:
+    """Return what the record of a publisher under a number is called."""
+    return f"{publisher}-{number}"
+
 
 def unplaced(entries: Sequence[Entry]) -> Record:
     """Return entries as the record of a log without positions, whose one publisher is this node."""

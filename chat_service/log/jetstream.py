@@ -44,9 +44,11 @@ class JetStreamLog:
         self.stream = LogStream(js, stream)
         self._backlog = Backlog()
         self._moved = asyncio.Event()
-        self._publisher = Publisher(client, js, self.stream, id_, self._refused, self._moved.set)
         self._attempts = Attempts(client, js, self.stream, f"{id_}-attempts")
         self._consumer = Consumer(client, js, self.stream, f"chat-{id_}", self._backlog)
+        self._publisher = Publisher(
+            client, js, self.stream, self._consumer, id_, self._refused, self._moved.set
+        )
         self._under_way = 0
         self._returned = 0
         """The number of this node's last record that came back."""
@@ -57,15 +59,16 @@ class JetStreamLog:
         self._look: asyncio.Task[int] | None = None
         self._next_look: asyncio.Task[int] | None = None
 
-    async def run(self, epoch: str, position: int) -> None:
+    async def run(self, epoch: str, position: int, record: str = "") -> None:
         """Append, and follow what comes behind a position, until cancelled.
 
-        What ends it is raised by `gathered`.
+        `record` is the id of the record there, if that is known. What ends it is raised by
+        `gathered`.
         """
         self._settled = position
         tasks = (
             asyncio.create_task(self._publisher.run(), name="publish"),
-            asyncio.create_task(self._consumer.run(epoch, position), name="consume"),
+            asyncio.create_task(self._consumer.run(epoch, position, record), name="consume"),
         )
         try:
             ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

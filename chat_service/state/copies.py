@@ -89,6 +89,7 @@ def begin_log(db: apsw.Connection) -> None:
         db.execute("UPDATE meta SET value = ? WHERE key = 'epoch'", (secrets.token_hex(8),))
         db.execute("UPDATE meta SET value = 0 WHERE key = 'position'")
         db.execute("UPDATE meta SET value = x'' WHERE key = 'digest'")
+        db.execute("UPDATE meta SET value = '' WHERE key = 'record'")
         db.execute("DELETE FROM publishers")
         lineage.release(db)
 

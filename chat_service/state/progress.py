@@ -2,11 +2,12 @@
 
 Both are written in the transaction of the effects, so a crash skips nothing and repeats nothing.
 The digest of a position is made of the one before it, the position, and what the record there did:
-two nodes that have the same one have done the same from the beginning on.
+two nodes that have the same one have done the same from the beginning on. With them goes the id of
+the record at the position: a log that has another one there has lost what was applied here.
 """
 
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apsw
 
@@ -26,6 +27,15 @@ class OutOfOrder(Exception):
     """A record came that is not the next one, which a log never gives."""
 
 
+class Mark(NamedTuple):
+    """How far a log was applied."""
+
+    position: int
+    digest: bytes
+    record: str
+    """The id of the record at the position; empty where that is not known."""
+
+
 class Progress:
     """The position, the digest and the publishers of a database, as the batch has them so far."""
 
@@ -33,7 +43,8 @@ class Progress:
         self._db = connection
         self.position: int = self._meta("position")
         self.digest: bytes = self._meta("digest")
-        self._committed = self.position, self.digest
+        self.record: str = self._meta("record")
+        self._committed = self._now()
         self._numbers: dict[str, int] = {}
         self._dirty: set[str] = set()
         self._fresh: dict[int, bytes] = {}
@@ -70,6 +81,7 @@ class Progress:
     def end(self, record: Record) -> None:
         """Be done with a record."""
         self.position = record.position
+        self.record = record.id
         self.digest = self._fresh[self.position] = self._hash.digest()
 
     def flush(self) -> None:
@@ -78,7 +90,7 @@ class Progress:
             return
         self._db.executemany(
             "UPDATE meta SET value = ? WHERE key = ?",
-            [(self.position, "position"), (self.digest, "digest")],
+            [(self.position, "position"), (self.digest, "digest"), (self.record, "record")],
         )
         self._db.executemany(
             "INSERT OR REPLACE INTO publishers (id, number) VALUES (?, ?)",
@@ -89,7 +101,7 @@ class Progress:
         """Let others see how far it is."""
         if not self._fresh:
             return
-        self._committed = self.position, self.digest
+        self._committed = self._now()
         self._digests.update(self._fresh)
         for position in self._fresh:
             self._digests.pop(position - DIGESTS_KEPT, None)
@@ -98,18 +110,21 @@ class Progress:
 
     def roll_back(self) -> None:
         """Forget what was not committed."""
-        self.position, self.digest = self._committed
+        self.position, self.digest, self.record = self._committed
         self._numbers.clear()
         self._dirty.clear()
         self._fresh.clear()
 
-    def mark(self) -> tuple[int, bytes]:
-        """Return the position that was committed last, with its digest. Safe on any thread."""
+    def mark(self) -> Mark:
+        """Return how far it was when it was committed last. Safe on any thread."""
         return self._committed
 
     def digest_at(self, position: int) -> bytes | None:
         """Return the digest of a position, if it was committed lately. Safe on any thread."""
         return self._digests.get(position)
+
+    def _now(self) -> Mark:
+        return Mark(self.position, self.digest, self.record)
 
     def _last_number(self, publisher: str) -> int:
         if publisher not in self._numbers:

@@ -196,6 +196,10 @@ INSERT INTO reduced_accounts (name, skeleton, identity, password, generation, ad
 DROP TABLE accounts;
 ALTER TABLE reduced_accounts RENAME TO accounts;
 CREATE INDEX accounts_by_skeleton ON accounts (skeleton);
+
+-- record: the id of the record at the position, by which a log that has lost its end and gone on
+-- otherwise is known. Empty where there is none, or where it was applied by an earlier version.
+INSERT INTO meta (key, value) VALUES ('record', '');
 """
 
 MIGRATIONS: Final = (_V1, _V2, _V3, _V4)

@@ -102,12 +102,17 @@ class Store:
     @property
     def position(self) -> int:
         """The position of the last record applied; 0 where the log has no positions."""
-        return self._machine.progress.mark()[0]
+        return self._machine.progress.mark().position
 
     @property
     def digest(self) -> bytes:
         """What says in 16 bytes all that was done up to the position; empty at position 0."""
-        return self._machine.progress.mark()[1]
+        return self._machine.progress.mark().digest
+
+    @property
+    def record(self) -> str:
+        """The id of the record at the position; empty where that is not known."""
+        return self._machine.progress.mark().record
 
     def digest_at(self, position: int) -> bytes | None:
         """Return the digest of a position, if it is among the latest few thousand."""

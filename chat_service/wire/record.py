@@ -14,7 +14,7 @@ from chat.cluster.v1 import record_pb2 as pb
 from chat_service.core import commands
 from chat_service.core.commands import Entry, EntryBody, Proof
 from chat_service.core.moderation import ModerationAction
-from chat_service.core.record import Record
+from chat_service.core.record import Record, record_id
 
 FORMAT: Final = 1
 """The version of the log that is known here: how its records are encoded, and what the rules make
@@ -68,6 +68,15 @@ def decode_record(data: bytes, position: int) -> Record:
     if not (record.publisher and record.number and entries):
         raise BadRecord(f"record {position} of the log lacks what every record has")
     return Record(position, record.publisher, record.number, entries)
+
+
+def identify(data: bytes) -> str:
+    """Return the id of an encoded record; empty if it is none."""
+    try:
+        record = pb.Record.FromString(data)
+    except DecodeError:
+        return ""
+    return record_id(record.publisher, record.number)
 
 
 def _entry(it: pb.Entry, position: int) -> Entry:

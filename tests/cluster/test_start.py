@@ -124,6 +124,38 @@ async def test_data_that_is_ahead_of_the_stream_is_not_served(
         await nodes.start("ahead")
 
 
+async def test_data_that_have_applied_what_the_stream_has_lost_are_not_served(
+    nodes: Cluster, open_stream: OpenStream, tmp_path: Path
+) -> None:
+    await say(nodes.nodes[0], open_stream, 5)
+    await until(lambda: nodes.nodes[0]._store.seq == 5)
+    store = Store.open(tmp_path / "other", nodes.nodes[0]._store.epoch)
+    await store.apply_records([Record(1, "p", 1, [batches.enter("ann")])])
+    await store.close()
+    with pytest.raises(
+        StartupError, match="record 1 of the stream is not the one that was applied"
+    ):
+        await nodes.start("other")
+
+
+async def test_a_node_ends_when_the_log_has_lost_what_it_has_applied(
+    nodes: Cluster, nats_server: NatsServers, open_stream: OpenStream
+) -> None:
+    node = nodes.nodes[0]
+    ann = await open_stream(node).enter("ann", "the secret of ann")
+    hello = commands_pb2.Command(ref=1, send=commands_pb2.Send(to="#lobby", text="hello"))
+    await ann.send(hello)
+    await until(lambda: node._store.seq == 1)
+    async with await nats.connect(nats_server.url) as client:
+        config = (await client.jetstream().stream_info(nodes.stream)).config
+        await client.jetstream().delete_stream(nodes.stream)
+        await client.jetstream().add_stream(config)
+    await ann.send(hello)
+    await asyncio.wait_for(node._stopping.wait(), 10)
+    with pytest.raises(StartupError, match=r"cannot go on: .* lost what they had acknowledged"):
+        await node.stop()
+
+
 async def test_a_stream_that_is_gone_is_not_made_again_under_data_that_had_it(
     nodes: Cluster,
     nats_server: NatsServers,
@@ -141,6 +173,14 @@ async def test_a_stream_that_is_gone_is_not_made_again_under_data_that_had_it(
     with pytest.raises(nats.js.errors.NotFoundError):
         await client.jetstream().stream_info(nodes.stream)
     await client.close()
+
+
+async def test_a_node_does_not_start_where_nats_does_not_take_its_records(
+    start_nats: StartNats, stream: str, tmp_path: Path
+) -> None:
+    servers = start_nats(extra="max_payload: 65536")
+    with pytest.raises(StartupError, match="NATS takes messages of 65536 bytes at most"):
+        await Cluster(servers, stream, tmp_path).start("node")
 
 
 async def test_a_node_ends_with_any_of_its_tasks(

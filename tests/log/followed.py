@@ -69,14 +69,16 @@ async def followed(log: Log) -> AsyncIterator[Followed]:
 
 
 @asynccontextmanager
-async def shared(url: str, stream: str, position: int = 0) -> AsyncIterator[Followed]:
-    """Join the log that a stream is, behind a position."""
+async def shared(
+    url: str, stream: str, position: int = 0, record: str = ""
+) -> AsyncIterator[Followed]:
+    """Join the log that a stream is, behind a position, and the record there if that is known."""
     client = await nats_connection.connect(NatsSettings(tuple(url.split(",")), "test"))
     log = JetStreamLog(client, stream, secrets.token_hex(8))
     running: asyncio.Task[None] | None = None
     try:
         held = await log.stream.open(None)
-        running = asyncio.create_task(log.run(held.epoch, position))
+        running = asyncio.create_task(log.run(held.epoch, position, record))
         async with followed(log) as it:
             yield it
     finally:

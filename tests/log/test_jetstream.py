@@ -9,8 +9,10 @@ from typing import Any
 import nats
 import nats.errors
 import pytest
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from structlog.testing import capture_logs
 
 from chat_service.log import backlog
 from chat_service.log import stream as stream_of_log
@@ -18,6 +20,7 @@ from chat_service.log.consumer import Delivery
 from chat_service.log.jetstream import SYNCED_WITHIN, JetStreamLog
 from chat_service.log.port import LogLost
 from chat_service.log.publisher import PATIENCE, Publisher
+from chat_service.log.stream import LEAST_PAYLOAD
 from chat_service.wire.record import FORMAT, encode_entry, encode_record
 from tests.cluster.servers import NatsServers, StartNats
 from tests.log.followed import Followed, entry, shared
@@ -45,6 +48,10 @@ def publisher(node: Followed) -> Publisher:
     log = node.log
     assert isinstance(log, JetStreamLog)
     return log._publisher
+
+
+def log_client(node: Followed) -> Client:
+    return publisher(node)._client
 
 
 async def js_of(servers: NatsServers) -> tuple[Any, JetStreamContext]:
@@ -263,6 +270,112 @@ async def test_who_takes_nothing_is_not_sent_more_than_it_can_keep(
         a.held.set()
         await until(lambda: len(a.taken) == 400, within=60)
         assert positions(a) == list(range(1, 401))
+
+
+async def test_a_consumer_that_cannot_be_made_is_told_of_now_and_then(
+    nats_server: NatsServers, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, tries = JetStreamContext.add_consumer, Counter[str]()
+
+    async def add_late(self: JetStreamContext, *arguments: Any) -> Any:
+        tries["add"] += 1
+        if tries["add"] < 5:
+            raise nats.errors.Error("too many")
+        return await add(self, *arguments)
+
+    monkeypatch.setattr(JetStreamContext, "add_consumer", add_late)
+    with capture_logs() as told:
+        async with shared(nats_server.url, stream) as a:
+            a.append(1)
+            await until(lambda: a.refs == [1])
+    failures = [it["reason"] for it in told if it["event"] == "the log cannot be followed now"]
+    assert failures == ["too many"]
+
+
+# --- messages that NATS does not take ---
+
+
+async def test_a_full_store_refuses_senders_until_there_is_room_and_says_so_now_and_then(
+    start_nats: StartNats, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers = start_nats()
+    server = servers.servers[0]
+    server.stop()
+    config = server._config.read_text()
+    server._config.write_text(config.replace("max_file_store: 4GB", "max_file_store: 1MB"))
+    servers.start()
+    publish, tries = JetStreamContext.publish, Counter[int]()
+
+    async def counted(self: JetStreamContext, *arguments: Any, **more: Any) -> Any:
+        tries[publisher(a)._number] += 1
+        return await publish(self, *arguments, **more)
+
+    monkeypatch.setattr(JetStreamContext, "publish", counted)
+    with capture_logs() as told:
+        async with shared(servers.url, stream) as a:
+            for ref in range(600):
+                a.log.append(entry(ref, "x" * 4000))
+            await until(lambda: publisher(a).failing)
+            a.append(600)
+            await until(lambda: a.refused)
+            async with await nats.connect(servers.url) as client:
+                await client.jetstream().purge_stream(stream)
+            await until(lambda: not publisher(a).failing)
+            a.append(601)
+            await a.log.idle()
+            refused = [it.ref for it, _ in a.refused]
+            assert a.refs == [it for it in range(602) if it not in refused]
+            assert 600 in refused
+    assert max(tries.values()) > 5
+    (failure,) = [it for it in told if it["event"] == "a record was not acknowledged"]
+    (refusal,) = [it for it in told if it["event"].startswith("the log does not answer")]
+    assert "insufficient resources" in failure["reason"]
+    assert "insufficient resources" in refusal["reason"]
+
+
+@pytest.mark.parametrize("taken", [LEAST_PAYLOAD, LEAST_PAYLOAD - 1])
+async def test_where_a_full_record_is_too_large_for_nats_there_is_no_log(
+    start_nats: StartNats, stream: str, taken: int
+) -> None:
+    servers = start_nats(extra=f"max_payload: {taken}")
+    async with shared(servers.url, stream) as a:
+        a.held.clear()
+        for ref in range(200):  # three records and more
+            a.log.append(entry(ref, "x" * 4000))
+        a.held.set()
+        await until(lambda: a.lost or len(a.refs) == 200)
+    if taken < LEAST_PAYLOAD:
+        assert f"NATS takes messages of {taken} bytes at most" in str(a.lost)
+
+
+async def test_servers_that_come_back_with_too_small_messages_are_not_tried_for_ever(
+    start_nats: StartNats, stream: str
+) -> None:
+    servers = start_nats()
+    server = servers.servers[0]
+    async with shared(servers.url, stream) as a:
+        a.append(1)
+        await a.log.idle()
+        server.stop()
+        a.log.append(entry(2))
+        server._config.write_text(f"{server._config.read_text()}\nmax_payload: 65536")
+        servers.start()
+        await until(lambda: a.lost, within=15)
+    assert "NATS takes messages of 65536 bytes at most" in str(a.lost)
+
+
+async def test_a_record_that_a_server_refuses_to_read_is_not_sent_for_ever(
+    start_nats: StartNats, stream: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where an account takes less than its server, which clients are not told of."""
+    servers = start_nats(extra=f"max_payload: {LEAST_PAYLOAD}")
+    async with shared(servers.url, stream) as a:
+        monkeypatch.setattr("chat_service.log.publisher.MAX_BATCH_BYTES", 2 * LEAST_PAYLOAD)
+        monkeypatch.setattr(log_client(a), "_max_payload", 2 * LEAST_PAYLOAD)
+        for ref in range(200):
+            a.log.append(entry(ref, "x" * 4000))
+        await until(lambda: a.lost, within=15)
+    assert "maximum payload violation" in str(a.lost)
 
 
 # --- a log that is not to be had any more ---

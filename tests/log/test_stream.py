@@ -73,6 +73,8 @@ async def test_it_tells_what_the_stream_holds(js: JetStreamContext, stream: str)
         ({"subjects": ["{name}.log", "more.{name}"]}, "its subjects are not"),
         ({"retention": api.RetentionPolicy.WORK_QUEUE}, "its retention is not limits"),
         ({"no_ack": True}, "it acknowledges nothing"),
+        ({"discard": api.DiscardPolicy.NEW}, "it takes nothing more when it is full"),
+        ({"max_msgs_per_subject": 5}, "it keeps few records of its one subject"),
         ({"metadata": {}}, "it has no chat.epoch in its metadata"),
         ({"max_msg_size": 1000}, "its messages are too small"),
     ],
@@ -92,6 +94,9 @@ async def test_a_stream_that_cannot_be_the_log_is_refused_in_one_sentence(
         ({}, "num_replicas=1"),
         ({"storage": api.StorageType.MEMORY}, "storage=memory"),
         ({"max_age": 60.0, "duplicate_window": 60.0}, "max_age=60.0"),
+        ({"max_msgs": 1_000_000}, "max_msgs=1000000"),
+        ({"max_bytes": 1024**3 - 1}, "max_bytes=1073741823"),
+        ({"persist_mode": api.PersistMode.ASYNC}, "persist_mode=async"),
     ],
 )
 async def test_what_promises_less_is_said_in_the_log(
@@ -102,8 +107,18 @@ async def test_what_promises_less_is_said_in_the_log(
 ) -> None:
     await make(js, stream, **settings)
     with capture_logs() as told:
+        log = LogStream(js, stream)
+        await log.open(None)
+        await log.open(None)
+    assert [it.get("setting") for it in told].count(named) == 1
+
+
+async def test_what_is_sound_is_not_warned_of(js: JetStreamContext, stream: str) -> None:
+    await make(js, stream, max_age=KEPT_SECONDS, max_bytes=1024**3)
+    with capture_logs() as told:
         await LogStream(js, stream).open(None)
-    assert named in [it.get("setting") for it in told]
+    assert [it.get("setting") for it in told] == ["num_replicas=1"]
+    assert "sync_interval" in told[0]["risk"]
 
 
 async def test_where_there_are_three_servers_there_are_three_copies(
@@ -118,6 +133,7 @@ async def test_where_there_are_three_servers_there_are_three_copies(
     await client.close()
     assert made.config.num_replicas == 3
     assert not [it for it in told if it["event"] == "the stream is weaker"]
+    assert len([it for it in told if "sync_interval" in it["event"]]) == 1
 
 
 async def test_a_server_that_is_away_is_waited_for(start_nats: StartNats, stream: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from chat_service.core.record import Record
 from chat_service.startup import StartupError
 from chat_service.state import copies
 from chat_service.state.inspection import inspect
@@ -104,6 +105,20 @@ def test_restored_data_begins_another_log_or_goes_on_with_the_same(
         epoch = meta(tmp_path / name / "chat.db")["epoch"]
         assert (epoch == meta(copied)["epoch"]) is same_log
         assert meta(tmp_path / name / "chat.db")["seq"] == 10
+
+
+@pytest.mark.parametrize("same_log", [True, False])
+async def test_a_nodes_data_know_the_last_record_of_the_log_that_they_go_on_with(
+    tmp_path: Path, same_log: bool
+) -> None:
+    store = Store.open(tmp_path / "node", "the epoch")
+    await store.apply_records([Record(1, "p", 1, [enter("ann"), say("ann", "hello")])])
+    await store.close()
+    copies.copy(tmp_path / "node" / "chat.db", tmp_path / "copy")
+    (tmp_path / "restored").mkdir()
+    copies.restore(tmp_path / "copy", tmp_path / "restored", same_log=same_log)
+    found = meta(tmp_path / "restored" / "chat.db")
+    assert (found["position"], found["record"]) == ((1, "p-1") if same_log else (0, ""))
 
 
 def test_the_rest_of_another_database_is_not_taken_for_a_part_of_this_one(

@@ -36,10 +36,16 @@ def twin() -> Iterator[State]:
 
 def test_position_and_digest_are_those_of_the_last_record(state: State) -> None:
     progress = state.machine.progress
-    assert progress.mark() == (0, b"")
+    assert progress.mark() == (0, b"", "")
     state.machine.apply_records(STORY)
-    position, digest = progress.mark()
-    assert (position, len(digest)) == (4, 16)
+    position, digest, record = progress.mark()
+    assert (position, len(digest), record) == (4, 16, STORY[-1].id)
+
+
+def test_the_record_at_the_position_is_known_though_it_was_a_repeated_one(state: State) -> None:
+    again = STORY[1].replace(position=5)
+    state.machine.apply_records((*STORY, again))
+    assert state.machine.progress.mark().record == STORY[1].id
 
 
 def test_they_are_there_again_when_the_database_is_opened_again(state: State) -> None:
@@ -167,4 +173,4 @@ def test_the_latest_digests_can_be_looked_up(state: State) -> None:
 
 def test_entries_that_come_from_no_log_move_no_position(state: State) -> None:
     state.apply(enter("ann"), say("ann", "x"))
-    assert state.machine.progress.mark() == (0, b"")
+    assert state.machine.progress.mark() == (0, b"", "")

@@ -24,6 +24,9 @@ from tests.mounts import read_only
 from tests.state.batches import by, enter, join, leave, say, told
 
 V1, V2, V3, V4 = (Path(__file__).with_name(f"v{version}.sql") for version in (1, 2, 3, 4))
+EPOCH: Final = "0123456789abcdef"
+"""That of all of them."""
+
 V2_AT: Final = 1_700_000_000_000_100
 """When the server of v2.sql had ended."""
 
@@ -216,13 +219,21 @@ async def test_the_rights_over_a_room_of_version_2_are_what_they_were(data: Path
 
 async def test_a_node_of_version_3_goes_on_in_its_log(data: Path) -> None:
     build(data / "chat.db", V3.read_text())
-    store = Store.open(data, "0123456789abcdef")
+    store = Store.open(data, EPOCH)
     assert (store.position, store.digest, store.seq) == (5, bytes(range(16)), 12)
+    assert store.record == "", "nobody has kept it"
     late = Record(6, "00000000000000bb", 2, [enter("dan")])
     new = Record(7, "00000000000000bb", 3, [enter("dan"), say("dan", "hello")])
     applied = await store.apply_records((late, new))
     assert [type(it.reply) for it in applied] == [Entered, Ack]
-    assert (store.position, store.seq) == (7, 13)
+    assert (store.position, store.seq, store.record) == (7, 13, new.id)
+    await store.close()
+
+
+async def test_a_node_of_version_4_knows_the_record_that_it_applied_last(data: Path) -> None:
+    build(data / "chat.db", V4.read_text())
+    store = Store.open(data, EPOCH)
+    assert (store.position, store.record) == (5, "00000000000000bb-2")
     await store.close()
 
 
@@ -255,8 +266,8 @@ async def test_accounts_that_turn_out_to_look_alike_both_stay_and_no_third_comes
     [
         (V1.read_text(), None),
         (V2.read_text(), None),
-        (V3.read_text(), "0123456789abcdef"),
-        (V4.read_text(), "0123456789abcdef"),
+        (V3.read_text(), EPOCH),
+        (V4.read_text(), EPOCH),
     ],
     ids=["v1", "v2", "v3", "v4"],
 )

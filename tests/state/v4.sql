@@ -1,6 +1,6 @@
 -- A database of schema version 4, as released: never to be edited. It is that of version 3, and has two
 -- more accounts, which were made before a dot on a letter that has one was seen to: Ian, and one who
--- looks like him.
+-- looks like him. It knows which record it applied last.
 PRAGMA application_id = 1128808788;
 PRAGMA user_version = 4;
 BEGIN TRANSACTION;
@@ -97,6 +97,7 @@ CREATE TABLE meta (
 INSERT INTO "meta" VALUES('digest',X'000102030405060708090A0B0C0D0E0F');
 INSERT INTO "meta" VALUES('epoch','0123456789abcdef');
 INSERT INTO "meta" VALUES('position',5);
+INSERT INTO "meta" VALUES('record','00000000000000bb-2');
 INSERT INTO "meta" VALUES('seq',12);
 INSERT INTO "meta" VALUES('trimmed',0);
 CREATE TABLE moderators (
