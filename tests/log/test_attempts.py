@@ -38,7 +38,7 @@ async def test_what_was_not_acknowledged_is_not_sent_again(
         await until(lambda: not client.is_connected)
         assert not await log_of(node).attempt([entry(2)])
         await asyncio.to_thread(servers.start)
-        await until(lambda: client.is_connected, within=20)
+        await until(lambda: log_of(node)._consumer.follows, within=20)
         node.append(3)
         await until(lambda: 3 in node.refs, within=20)
         assert node.refs == [1, 3]
