@@ -14,6 +14,8 @@ class Wire:
     """The WebSockets of all pages of a browser, one at a time."""
 
     def __init__(self, context: BrowserContext) -> None:
+        self.connections = 0
+        """How many there have been."""
         self.refusals = 0
         """How many commands were refused."""
         self._lost = ""
@@ -51,6 +53,7 @@ class Wire:
         self._held = []
 
     def _connect(self, page: WebSocketRoute) -> None:
+        self.connections += 1
         self._page, self._server = page, page.connect_to_server()
         self._held = []
         page.on_message(self._say)

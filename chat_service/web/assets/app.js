@@ -80,11 +80,12 @@ export class App {
 
   /** @param {Who} who */
   #proved(who) {
-    if (!this.session?.welcome) {
+    const wasIn = Boolean(this.session?.welcome);
+    this.session?.leave();
+    if (!wasIn) {
       this.#begin(who);
       return;
     }
-    this.session.leave();
     this.identity = null;
     remember(who);
     location.reload();
@@ -118,6 +119,7 @@ export class App {
   /** @param {Standing} standing */
   #stands({ state, error, code }) {
     this.changes.mark("standing");
+    if (state === "connecting") this.signIn.stall(error);
     if (state !== "closed" || code === "GOODBYE_REASON_LEFT" || code === "GOODBYE_REASON_SUPERSEDED") return;
     const user = this.identity?.who.user ?? "";
     const isKnown = this.identity?.isAccount || code === "ERROR_CODE_UNAUTHENTICATED";
