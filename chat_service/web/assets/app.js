@@ -71,9 +71,9 @@ export class App {
     const user = this.identity?.who.user ?? "";
     this.session?.leave();
     this.identity = null;
+    this.store.drafts.clear();
     this.store.become("");
     this.outgoing.clear();
-    for (const sign of ["#", "@"]) shared.forget(`draft.${user}.${sign}`);
     for (const name of [`peers.${user}`, `read.${user}`]) shared.set(name, null);
     own.set("client_id", null);
   }

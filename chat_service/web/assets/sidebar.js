@@ -79,7 +79,14 @@ class Entry {
     if (address === this.#store.current) this.#open.setAttribute("aria-current", "page");
     else this.#open.removeAttribute("aria-current");
     const mark = isRoom ? element("span", { class: "hash", "aria-hidden": "true" }, "#") : this.#picture(name);
-    this.#open.replaceChildren(mark, element("bdi", { class: "entry-name" }, name), ...badge(conversation));
+    const parts = [...this.#draft(address), ...badge(conversation)];
+    this.#open.replaceChildren(mark, element("bdi", { class: "entry-name" }, name), ...parts);
+  }
+
+  /** What tells that something was begun there. @param {string} address */
+  #draft(address) {
+    if (address === this.#store.current || !this.#store.drafts.get(address)) return [];
+    return [element("span", { class: "draft" }, "draft")];
   }
 
   /** @param {string} name */

@@ -8,6 +8,7 @@ import { LOBBY, integer } from "./contract.js";
 import { Conversation, asItem } from "./conversation.js";
 import { Conversations } from "./conversations.js";
 import { deed } from "./deeds.js";
+import { Drafts } from "./drafts.js";
 import { mentions } from "./format.js";
 import { Reading } from "./reading.js";
 import { shared } from "./storage.js";
@@ -19,6 +20,7 @@ const LOST = "Some messages cannot be shown any more";
 /** @typedef {{conversation: Conversation, item: Said, mentioned: boolean}} Heard */
 export class Store {
   user = "";
+  drafts = new Drafts(() => this.user);
   conversations = new Conversations();
   /** The address that is shown. */
   current = LOBBY;
@@ -45,6 +47,7 @@ export class Store {
   constructor(changes, outgoing) {
     this.#changes = changes;
     this.#outgoing = outgoing;
+    this.drafts.onChange(() => changes.mark("list"));
     outgoing.isHere = (to, seq) => this.conversations.get(to)?.has(seq) ?? false;
   }
 
@@ -100,6 +103,15 @@ export class Store {
       this.#changes.mark("list", "items");
     }
     this.#reading.read(conversation);
+  }
+
+  /**
+   * @param {string} address
+   * @param {string} text
+   */
+  keepDraft(address, text) {
+    this.drafts.set(address, text);
+    this.#changes.mark("list");
   }
 
   /** Has the conversation drawn, though nothing in it has changed. */
