@@ -1,4 +1,4 @@
-"""What is written and not yet said: kept for each conversation, told of at the side, never too long."""
+"""What is written and not yet said is kept for each conversation, and told of at the side."""
 
 from collections.abc import Callable
 

@@ -16,6 +16,8 @@ const LEAST_MARGIN = 200;
 /** Pixels from the end that count as being at the end. */
 const NEAR_END = 40;
 const FIRST_GUESS = 48;
+/** How much of what is seen is above an item that is gone to. */
+const CONTEXT = 0.25;
 
 /**
  * @template {Measured} Item
@@ -64,12 +66,17 @@ export class WindowedList {
     new ResizeObserver(() => this.refresh()).observe(scroller);
   }
 
-  /** Shows other items, from the end. */
-  reset() {
+  /**
+   * Shows other items: from the end, or so that one of them is seen, with some of those before it.
+   * @param {Item} [item]
+   */
+  reset(item) {
     this.#list.replaceChildren();
     this.#shown.clear();
-    this.atEnd = true;
-    this.refresh();
+    this.#items = this.#source.items();
+    this.atEnd = item === undefined;
+    this.#draw(item ? { item, offset: this.#scroller.clientHeight * CONTEXT } : null);
+    if (item) this.#scrolled(); // the end may be seen as well
   }
 
   /** Shows what the items are now; what is seen stays where it is. */

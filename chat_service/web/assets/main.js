@@ -64,7 +64,7 @@ new AccountDialog(() => app.identity, () => app.register(), () => void app.signO
 
 const rows = new Rows({
   me: () => store.user,
-  marker: () => store.conversation.marker,
+  line: () => store.conversation.line,
   retry: (sending) => outgoing.retry(sending),
   discard: (sending) => outgoing.discard(sending),
   join,
@@ -84,13 +84,18 @@ const list = new WindowedList(scroller, messages, {
   onEnd: (atEnd) => {
     latest.hidden = atEnd;
   },
+    if (atEnd) store.read();
 });
 
 let shown = "";
 let drawn = false;
 
+/** Whether it is known what was said there, and so where to begin to read. */
+let known = false;
+
+store.isEndSeen = () => known && shown === store.current && list.atEnd;
 changes.listen((topics) => {
-  if (topics.has("current") && (shown !== store.current || !drawn)) show();
+  if (topics.has("current") && (shown !== store.current || !known)) show();
   else if (topics.has("items")) list.refresh();
   if (topics.has("list")) sidebar.draw();
   if (topics.has("members")) members.draw();
@@ -102,17 +107,26 @@ changes.listen((topics) => {
   if (topics.has("stale")) talk.stale();
   if (topics.has("items") || topics.has("current")) drawBeginning();
 });
+  if (topics.has("list") || topics.has("current")) drawLatest();
 
 function show() {
   drawn = store.user !== "";
   shown = store.current;
   scroller.setAttribute("aria-label", `Messages, ${shown}`);
-  list.reset();
+  known = store.conversation.loaded;
+  list.reset(store.firstUnread);
   if (drawn) composer.open(shown);
 }
 
 function drawBeginning() {
   const { conversation } = store;
+/** What lies below, where one has scrolled up. */
+function drawLatest() {
+  const { unread, mentions, isRoom } = store.conversation;
+  byId("latest-text", HTMLElement).textContent = unread > 0 ? `${unread} new` : "Latest";
+  latest.classList.toggle("primary", mentions > 0 || (unread > 0 && !isRoom));
+}
+
   const beginning = byId("beginning", HTMLElement);
   const place = conversation.isRoom ? conversation.address : `your conversation with ${conversation.name}`;
   // It always takes the same room, so that nothing moves when it changes.

@@ -15,7 +15,7 @@ const MANY_LETTERS = 1_200;
 /**
  * @typedef {object} Setting
  * @property {() => string} me
- * @property {() => number} marker the last seq that was read when the conversation was opened, or 0
+ * @property {() => number | null} line the seq behind which the new begin, if they do
  * @property {(sending: Sending) => void} retry
  * @property {(sending: Sending) => void} discard
  * @property {(room: string) => void} join
@@ -62,8 +62,8 @@ export class Rows {
    * @param {Item | undefined} before
    */
   #isFirstNew(item, before) {
-    const marker = this.#setting.marker();
-    return marker > 0 && item.kind !== "sending" && item.seq > marker && (before?.seq ?? 0) <= marker;
+    const line = this.#setting.line();
+    return line !== null && item.kind !== "sending" && item.seq > line && (before?.seq ?? 0) <= line;
   }
 
   /** @param {Notice} notice */

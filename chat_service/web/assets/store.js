@@ -5,7 +5,7 @@
 /** @import {Notice, Said} from "./conversation.js" */
 /** @import {Outgoing} from "./outgoing.js" */
 import { LOBBY, integer } from "./contract.js";
-import { Conversation, asItem } from "./conversation.js";
+import { Conversation, NOWHERE, asItem } from "./conversation.js";
 import { Conversations } from "./conversations.js";
 import { deed } from "./deeds.js";
 import { Drafts } from "./drafts.js";
@@ -31,6 +31,8 @@ export class Store {
   attentive = () => document.visibilityState === "visible" && document.hasFocus();
 
   #changes;
+  /** Whether the end of what is shown is seen. Set by what shows it. */
+  isEndSeen = () => false;
   #outgoing;
   #reading = new Reading();
   #epoch = "";
@@ -67,7 +69,7 @@ export class Store {
     let found = this.conversations.get(address);
     if (!found) {
       found = new Conversation(address);
-      found.lastRead = this.#reading.last(address);
+      found.read = this.#reading.last(address);
       this.conversations.set(address, found);
       this.#changes.mark("list");
       if (!found.isRoom) this.#keepPeers();
@@ -77,13 +79,10 @@ export class Store {
 
   /** @param {string} address */
   open(address) {
-    const before = this.conversations.get(this.current);
-    if (before) before.marker = 0;
     this.current = address;
     this.#left = "";
-    this.of(address);
+    this.#reading.mark(this.of(address));
     this.#changes.mark("current", "list", "items", "members");
-    this.read();
   }
 
   /** Takes a conversation off the list. @param {string} address */
@@ -94,19 +93,21 @@ export class Store {
     if (this.current === address) this.open(LOBBY);
   }
 
-  /** Takes what is shown as read, if somebody looks at it. */
+  /** Takes what is shown as read, if somebody sees its end. */
   read() {
     const conversation = this.conversation;
-    if (!this.attentive() || conversation.lastRead >= conversation.lastSeq) return;
-    if (conversation.unread > 0) {
-      conversation.marker = this.#reading.firstUnread(conversation) - 1;
-      this.#changes.mark("list", "items");
-    }
+    if (!this.#isSeen(conversation) || conversation.read.seq >= conversation.lastSeq) return;
+    if (conversation.unread > 0) this.#changes.mark("list");
     this.#reading.read(conversation);
   }
 
   /**
    * @param {string} address
+  /** The first message that is shown and unread. */
+  get firstUnread() {
+    return this.#reading.firstUnread(this.conversation);
+  }
+
    * @param {string} text
    */
   keepDraft(address, text) {
@@ -143,17 +144,28 @@ export class Store {
     const oldest = conversation.firstSeq;
     const first = said[0]?.seq ?? 0;
     for (const it of conversation.merge(said)) {
-      if (it.sender === this.user) this.#outgoing.arrived(it.seq);
+      if (it.sender !== this.user) continue;
+      this.#outgoing.arrived(it.seq);
+      const { seq, number } = it;
+      this.#reading.readTo(conversation, { seq, number }); // who says something has read what was before
     }
     if (oldest === 0 || first <= oldest) conversation.more = more;
     if (!conversation.loaded) this.#begin(conversation);
     this.#changes.mark("items", "list");
     if (to === this.current) this.read();
   }
+    else if (conversation.unread > 0) this.#reading.count(conversation);
 
   /**
    * Takes over who is in a room.
    * @param {Roster} roster
+  /** The server does not tell what was said in a conversation. @param {Conversation} conversation */
+  untold(conversation) {
+    conversation.loaded = true;
+    conversation.more = false;
+    this.#changes.mark("current");
+  }
+
    * @param {string} after the name behind which it begins
    */
   roster({ to = "", members = [], more = false }, after) {
@@ -224,19 +236,25 @@ export class Store {
     this.#epoch = epoch;
     for (const conversation of this.conversations.values()) {
       if (!isFirst) conversation.clear();
-      conversation.lastRead = same ? this.#reading.last(conversation.address) : 0;
+      conversation.read = same ? this.#reading.last(conversation.address) : NOWHERE;
     }
   }
 
   /** What to count as unread, once the latest messages are here. @param {Conversation} conversation */
   #begin(conversation) {
     conversation.loaded = true;
-    const isNew = conversation.isRoom && conversation.lastRead === 0;
+    const isNew = conversation.isRoom && conversation.read.seq === 0;
     if (isNew) this.#reading.read(conversation); // what was said before one came
     else this.#reading.count(conversation);
   }
 
   /**
+    this.#changes.mark("current");
+  }
+
+  /** Tells whether somebody sees what comes in there. @param {Conversation} conversation */
+  #isSeen(conversation) {
+    return conversation.address === this.current && this.attentive() && this.isEndSeen();
    * @param {Message} message
    * @param {number} seq
    */
@@ -258,19 +276,19 @@ export class Store {
    */
   #said(conversation, seq) {
     this.#outgoing.arrived(seq);
-    conversation.marker = 0;
     this.#reading.read(conversation);
   }
 
   /**
+    this.#reading.mark(conversation);
    * @param {Conversation} conversation
    * @param {Said} item
    */
   #heard(conversation, item) {
     const mentioned = mentions(item.text, this.user);
-    if (conversation.address === this.current && this.attentive()) {
+    if (this.#isSeen(conversation)) {
       this.#reading.read(conversation);
-    } else if (item.seq > conversation.lastRead) {
+    } else if (item.seq > conversation.read.seq) {
       this.#reading.add(conversation, mentioned);
       this.#changes.mark("list");
     }
@@ -356,7 +374,7 @@ export class Store {
   #invited(other, room, text, seq) {
     const conversation = this.of(`@${other}`);
     this.#notice(conversation, seq, text).room = room;
-    if (!room || (conversation.address === this.current && this.attentive())) return;
+    if (!room || this.#isSeen(conversation)) return;
     this.#reading.add(conversation, false);
     this.#changes.mark("list");
   }

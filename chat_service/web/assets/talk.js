@@ -149,6 +149,7 @@ export class Talk {
     const width = Math.max(...VERBS.map((it) => it.usage.length)) + HELP_WIDTH;
     const lines = VERBS.map((it) => `${it.usage.padEnd(width)}${it.meaning}`);
     lines.push(`${"//text".padEnd(width)}says a line that begins with a slash`);
+    lines.push(`${"Alt+Up, Alt+Down".padEnd(width)}goes to the conversation before, or behind`);
     this.#store.note(place, lines.join("\n"), "help");
   }
 
@@ -192,8 +193,7 @@ export class Talk {
     } else if (error instanceof Refused && error.isOfTheMoment) {
       setTimeout(() => this.#historyAgain(conversation, limit), error.pause);
     } else {
-      conversation.loaded = true;
-      conversation.more = false;
+      this.#store.untold(conversation);
       this.#complain(conversation.address, error);
       this.#historyAnswered(conversation);
     }
