@@ -145,6 +145,9 @@ def test_an_announcement_is_told_wherever_one_is(
         expect(it.page.locator(".notice.announcement")).to_have_text(
             "Announcement from root: a new version tonight"
         )
+        expect(it.page.locator("#live")).to_contain_text(
+            "Announcement from root: a new version tonight"
+        )
     ann.open("#lobby")
     ann.is_told("a new version tonight")
 

@@ -3,7 +3,7 @@
 import { VERBS, name, wantsName } from "./commands.js";
 import { element } from "./dom.js";
 
-/** Suggestions that are shown at a time; the others come as one goes down. */
+/** Suggestions that are shown at a time, if there is room; the others come as one goes down. */
 const SHOWN = 8;
 
 /** @typedef {{value: string, label: string, hint: string, start: number}} Suggestion */
@@ -45,7 +45,7 @@ export class Completion {
 
   /** Tells whether a key was meant for the suggestions. @param {KeyboardEvent} event */
   handles(event) {
-    if (!this.isOpen || event.isComposing) return false;
+    if (!this.isOpen || event.isComposing || event.altKey) return false;
     const count = this.#suggestions.length;
     switch (event.key) {
       case "ArrowDown": this.#choose((this.#chosen + 1) % count); return true;
@@ -98,14 +98,21 @@ export class Completion {
   }
 
   #show() {
-    const first = Math.max(0, this.#chosen - SHOWN + 1);
-    const shown = this.#suggestions.slice(first, first + SHOWN);
-    const rest = this.#suggestions.length - first - shown.length;
     this.#box.hidden = !this.isOpen;
-    this.#box.replaceChildren(...shown.map((it, index) => this.#option(it, first + index)));
-    if (rest > 0) this.#box.append(element("p", { class: "more", "aria-hidden": "true" }, `${rest} more`));
+    let most = SHOWN;
+    this.#list(most);
+    while (most > 1 && this.#box.scrollHeight > this.#box.clientHeight) this.#list(--most);
     if (this.isOpen) this.#field.setAttribute("aria-activedescendant", `suggestion-${this.#chosen}`);
     else this.#field.removeAttribute("aria-activedescendant");
+  }
+
+  /** Has so many of them in the box, with the chosen one. @param {number} most */
+  #list(most) {
+    const first = Math.max(0, this.#chosen - most + 1);
+    const shown = this.#suggestions.slice(first, first + most);
+    const rest = this.#suggestions.length - first - shown.length;
+    this.#box.replaceChildren(...shown.map((it, index) => this.#option(it, first + index)));
+    if (rest > 0) this.#box.append(element("p", { class: "more", "aria-hidden": "true" }, `${rest} more`));
   }
 
   /**

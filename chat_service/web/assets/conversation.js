@@ -3,6 +3,7 @@
 /** @import {Member, Message} from "./contract.js" */
 /** @import {Sending} from "./outgoing.js" */
 import { integer, milliseconds } from "./contract.js";
+import { stand } from "./grouping.js";
 
 /** Items that are kept in memory; older ones are the server's to tell again. */
 const MAX_ITEMS = 200_000;
@@ -18,6 +19,7 @@ const MARGIN = 10_000;
  * @property {number} seq
  * @property {number} number
  * @property {number} at milliseconds since 1970
+ * @property {number} begin that of the first message of its group
  * @property {string} sender
  * @property {string} text
  * @property {number} [height] pixels, once it was shown
@@ -27,7 +29,7 @@ const MARGIN = 10_000;
  * @property {"notice"} kind
  * @property {string} key
  * @property {number} seq that of its event, or of what it came behind
- * @property {number} at
+ * @property {number} at that of what it stands behind; 0 if there is nothing
  * @property {string} text
  * @property {"" | "error" | "announcement" | "gap" | "help"} tone
  * @property {string} [room] one to join by a click
@@ -120,6 +122,7 @@ export class Conversation {
       if (this.#seqs.has(item.seq)) return false;
       this.#seqs.add(item.seq);
     }
+    stand(item, this.items.at(-1));
     this.items.push(item);
     if (this.items.length > MAX_ITEMS + MARGIN) this.#forget();
     return true;
@@ -136,7 +139,16 @@ export class Conversation {
     const isOlder = (fresh.at(-1)?.seq ?? 0) <= (this.items[0]?.seq ?? Infinity);
     this.items = [...fresh, ...this.items];
     if (!isOlder) this.items.sort((one, other) => one.seq - other.seq);
+    this.#standFirst(isOlder ? fresh.length : this.items.length);
     return fresh;
+  }
+
+  /** Notes how so many items stand, and those behind them as far as it matters. @param {number} count */
+  #standFirst(count) {
+    for (const [index, item] of this.items.entries()) {
+      const isNews = stand(item, this.items[index - 1]);
+      if (index >= count && !isNews) return;
+    }
   }
 
   /** Forgets everything that was said: another log counts from here. */
@@ -164,5 +176,6 @@ export class Conversation {
  * @returns {Said}
  */
 export function asItem({ sender, number, text, sentAt }, seq) {
-  return { kind: "message", key: `m${seq}`, seq, number: integer(number), at: milliseconds(sentAt), sender, text };
+  const at = milliseconds(sentAt);
+  return { kind: "message", key: `m${seq}`, seq, number: integer(number), at, begin: at, sender, text };
 }

@@ -32,6 +32,11 @@ export function byId(id, kind) {
   throw new Error(`the page has no ${kind.name} #${id}`);
 }
 
+/** Tells whether a dialog is open, to which all keys go then. */
+export function isDialogOpen() {
+  return document.querySelector("dialog[open]") !== null;
+}
+
 /**
  * Makes a plain button.
  * @param {string} label

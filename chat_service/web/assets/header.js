@@ -13,7 +13,9 @@ export function drawHeader(store) {
   const { conversation } = store;
   byId("title-name", HTMLElement).textContent = conversation.isRoom ? conversation.address : conversation.name;
   byId("subtitle", HTMLElement).textContent = subtitle(store);
-  byId("leave", HTMLButtonElement).hidden = !conversation.isRoom || conversation.address === LOBBY;
+  const leave = byId("leave", HTMLButtonElement);
+  leave.hidden = conversation.address === LOBBY;
+  leave.textContent = conversation.isRoom ? "Leave" : "Close";
   byId("members-toggle", HTMLButtonElement).hidden = !conversation.isRoom;
   document.body.classList.toggle("in-private", !conversation.isRoom);
 }

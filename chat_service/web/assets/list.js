@@ -30,6 +30,7 @@ const CONTEXT = 0.25;
  * @property {() => Item[]} items
  * @property {(item: Item, before: Item | undefined) => string} look what a row's appearance depends on
  * @property {(item: Item, before: Item | undefined) => HTMLElement} row
+ * @property {() => void} onDrawn there are other rows in the document, which are not measured yet
  * @property {() => void} onStart the first item comes near
  * @property {(atEnd: boolean) => void} onEnd whether the end is seen
  */
@@ -63,6 +64,7 @@ export class WindowedList {
     this.#list = list;
     this.#source = source;
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    scroller.addEventListener("keydown", (event) => this.#keyed(event));
     new ResizeObserver(() => this.refresh()).observe(scroller);
   }
 
@@ -89,6 +91,19 @@ export class WindowedList {
   jumpToEnd() {
     this.atEnd = true;
     this.refresh();
+  }
+
+  /**
+   * Goes to the ends of the list: those that the browser would go to are where they were when the
+   * key was pressed, which heights that are measured on the way push away.
+   * @param {KeyboardEvent} event
+   */
+  #keyed(event) {
+    if (event.altKey || event.metaKey || event.shiftKey) return;
+    if (event.key === "End") this.jumpToEnd();
+    else if (event.key === "Home") this.#scroller.scrollTop = 0;
+    else return;
+    event.preventDefault();
   }
 
   #scrolled() {
@@ -170,10 +185,18 @@ export class WindowedList {
       const item = /** @type {Item} */ (this.#items[index]);
       kept.set(item.key, this.#row(item, this.#items[index - 1]));
     }
-    arrange(this.#list, [...kept.values()].map((it) => it.row));
+    this.#arrange([...kept.values()].map((it) => it.row));
     this.#shown = kept;
     this.#first = first;
     this.#end = end;
+    this.#source.onDrawn();
+  }
+
+  /** The focus in a row that goes is the list's then, which the keys still scroll. @param {HTMLElement[]} rows */
+  #arrange(rows) {
+    const focused = this.#list.contains(document.activeElement);
+    arrange(this.#list, rows);
+    if (focused && !this.#list.contains(document.activeElement)) this.#scroller.focus({ preventScroll: true });
   }
 
   /**

@@ -11,7 +11,7 @@ import { WindowedList } from "./list.js";
 import { Live } from "./live.js";
 import { Members } from "./members.js";
 import { Notifications } from "./notifications.js";
-import { Rows, refreshTimes } from "./rows.js";
+import { Rows, refreshTimes, unfoldShort } from "./rows.js";
 import { Sidebar } from "./sidebar.js";
 
 /** Milliseconds after which "5 minutes ago" is another time. */
@@ -80,20 +80,21 @@ const list = new WindowedList(scroller, messages, {
   },
   look: (item, before) => rows.look(item, before),
   row: (item, before) => rows.row(item, before),
+  onDrawn: () => unfoldShort(messages),
   onStart: () => void talk.older(),
   onEnd: (atEnd) => {
     latest.hidden = atEnd;
-  },
     if (atEnd) store.read();
+  },
 });
 
 let shown = "";
 let drawn = false;
-
 /** Whether it is known what was said there, and so where to begin to read. */
 let known = false;
 
 store.isEndSeen = () => known && shown === store.current && list.atEnd;
+
 changes.listen((topics) => {
   if (topics.has("current") && (shown !== store.current || !known)) show();
   else if (topics.has("items")) list.refresh();
@@ -106,20 +107,19 @@ changes.listen((topics) => {
   if (topics.has("roster")) talk.refreshRoster();
   if (topics.has("stale")) talk.stale();
   if (topics.has("items") || topics.has("current")) drawBeginning();
-});
   if (topics.has("list") || topics.has("current")) drawLatest();
+});
 
 function show() {
+  if (drawn && shown !== store.current) live.tell(store.conversation.isRoom ? store.current : store.conversation.name);
   drawn = store.user !== "";
+  known = store.conversation.loaded;
   shown = store.current;
   scroller.setAttribute("aria-label", `Messages, ${shown}`);
-  known = store.conversation.loaded;
   list.reset(store.firstUnread);
   if (drawn) composer.open(shown);
 }
 
-function drawBeginning() {
-  const { conversation } = store;
 /** What lies below, where one has scrolled up. */
 function drawLatest() {
   const { unread, mentions, isRoom } = store.conversation;
@@ -127,6 +127,8 @@ function drawLatest() {
   latest.classList.toggle("primary", mentions > 0 || (unread > 0 && !isRoom));
 }
 
+function drawBeginning() {
+  const { conversation } = store;
   const beginning = byId("beginning", HTMLElement);
   const place = conversation.isRoom ? conversation.address : `your conversation with ${conversation.name}`;
   // It always takes the same room, so that nothing moves when it changes.
@@ -136,15 +138,23 @@ function drawLatest() {
 }
 
 store.onHeard = (heard) => {
-  if (heard.conversation.address === store.current && document.visibilityState === "visible") live.tell(heard);
+  if (document.visibilityState === "visible") live.hear(heard, heard.conversation.address === store.current);
   if (!store.attentive()) notifications.tell(heard);
 };
+
+store.onTold = (text) => live.tell(text);
+outgoing.onFailed = ({ error }) => live.tell(error);
 
 latest.addEventListener("click", () => {
   list.jumpToEnd();
   focusField();
 });
-byId("leave", HTMLButtonElement).addEventListener("click", () => void talk.leave(store.current));
+byId("leave", HTMLButtonElement).addEventListener("click", () => void talk.leave(store.current).then(focusField));
+byId("skip-to-conversations", HTMLElement).addEventListener("click", (event) => {
+  event.preventDefault();
+  drawers.showConversations();
+  sidebar.focus();
+});
 setInterval(() => refreshTimes(messages), A_WHILE);
 
 void app.start();

@@ -2,12 +2,11 @@
 
 /** @import {Item, Notice, Said} from "./conversation.js" */
 /** @import {Sending} from "./outgoing.js" */
-import { ago, dayName, dayOf, exact, timeOfDay } from "./clock.js";
+import { ago, dayName, exact, timeOfDay } from "./clock.js";
 import { avatar, button, element } from "./dom.js";
 import { format, mentions } from "./format.js";
+import { isContinued, newDay } from "./grouping.js";
 
-/** Milliseconds within which messages of one sender go together. */
-const TOGETHER = 5 * 60_000;
 /** What is longer is folded at first. */
 const MANY_LINES = 16;
 const MANY_LETTERS = 1_200;
@@ -37,7 +36,8 @@ export class Rows {
    */
   look(item, before) {
     const state = item.kind === "sending" ? item.state + item.error : "";
-    return `${newDay(item, before)} ${isContinued(item, before)} ${this.#isFirstNew(item, before)} ${state}`;
+    const isOpen = item.kind !== "notice" && item.open;
+    return `${newDay(item, before)} ${isContinued(item, before)} ${this.#isFirstNew(item, before)} ${isOpen} ${state}`;
   }
 
   /**
@@ -47,7 +47,7 @@ export class Rows {
   row(item, before) {
     const row = element("li", { class: "row", "data-key": item.key });
     if (newDay(item, before)) {
-      row.append(element("h2", { class: "day" }, element("span", {}, dayName(item.at))));
+      row.append(element("h2", { class: "day" }, element("span", { "data-at": item.at }, dayName(item.at))));
     }
     if (this.#isFirstNew(item, before)) {
       row.append(element("p", { class: "new" }, element("span", {}, "New")));
@@ -103,7 +103,10 @@ export class Rows {
     const isOther = item.sender !== this.#setting.me();
     const name = element("bdi", { class: continued ? "hidden" : "sender" }, item.sender);
     const sender = isOther && !continued
-      ? button("", () => this.#setting.write(item.sender), { class: "sender-button", title: `Write to ${item.sender}` })
+      ? button("", () => this.#setting.write(item.sender), {
+        class: "sender-button", title: `Write to ${item.sender}`,
+        tabindex: -1, // or every message would be a stop; the members offer the same
+      })
       : name;
     if (sender !== name) sender.append(name);
     return element("header", { class: "message-head" }, sender, time);
@@ -116,14 +119,12 @@ export class Rows {
   #body(item, me) {
     const body = element("div", { class: "text", dir: "auto" }, ...format(item.text, me));
     const isLong = item.text.length > MANY_LETTERS || item.text.split("\n", MANY_LINES + 1).length > MANY_LINES;
-    if (!isLong || (item.kind === "message" && item.open)) return [body];
+    if (!isLong || item.open) return [body];
     body.classList.add("folded");
     const unfold = button("Show all of it", () => {
-      body.classList.remove("folded");
-      unfold.remove();
-      if (item.kind === "message") item.open = true;
+      item.open = true;
       this.#setting.resized();
-    }, { class: "plain small" });
+    }, { class: "unfold plain small" });
     return [body, unfold];
   }
 
@@ -140,29 +141,23 @@ export class Rows {
   }
 }
 
-/** Brings relative times up to date. @param {HTMLElement} list */
+/** Unfolds what is not cut by its fold: many letters need not take much room. @param {HTMLElement} list */
+export function unfoldShort(list) {
+  for (const body of list.querySelectorAll(".folded")) {
+    if (body.scrollHeight > body.clientHeight) continue;
+    body.classList.remove("folded");
+    body.parentElement?.querySelector(".unfold")?.remove();
+  }
+}
+
+/** Brings the names of days and relative times up to date. @param {HTMLElement} list */
 export function refreshTimes(list) {
+  for (const day of list.querySelectorAll(".day span")) {
+    const shown = dayName(Number(day.getAttribute("data-at")));
+    if (day.textContent !== shown) day.textContent = shown;
+  }
   for (const time of list.querySelectorAll("article:not(.continued) time")) {
     const shown = ago(Date.parse(time.getAttribute("datetime") ?? ""));
     if (time.textContent !== shown) time.textContent = shown;
   }
-}
-
-/**
- * @param {Item} item
- * @param {Item | undefined} before
- */
-function newDay(item, before) {
-  return before === undefined || dayOf(item.at) !== dayOf(before.at);
-}
-
-/**
- * @param {Item} item
- * @param {Item | undefined} before
- */
-function isContinued(item, before) {
-  return (
-    item.kind !== "notice" && before !== undefined && before.kind !== "notice" &&
-    item.sender === before.sender && item.at - before.at < TOGETHER && !newDay(item, before)
-  );
 }

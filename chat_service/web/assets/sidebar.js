@@ -4,8 +4,11 @@
 /** @import {Store} from "./store.js" */
 import { normal } from "./commands.js";
 import { LOBBY } from "./contract.js";
-import { avatar, button, byId, element } from "./dom.js";
+import { avatar, button, byId, element, isDialogOpen } from "./dom.js";
 import { KeyedRows, arrange, keepingFocus } from "./keyed.js";
+
+/** @type {Record<string, number>} */
+const STEPS = { ArrowDown: 1, ArrowUp: -1 };
 
 /**
  * @typedef {object} Wishes
@@ -33,16 +36,38 @@ export class Sidebar {
     this.#peopleRows = this.#rows();
     adding("room", (name) => wishes.join(`#${normal(name, "#")}`));
     adding("person", (name) => wishes.open(`@${normal(name, "@")}`));
+    document.addEventListener("keydown", (event) => this.#keyed(event));
+  }
+
+  /** Leads the keyboard to the conversation that is shown. */
+  focus() {
+    const entry = byId("sidebar", HTMLElement).querySelector("[aria-current]");
+    if (entry instanceof HTMLElement) entry.focus();
   }
 
   draw() {
-    const { rooms, people, anyUnread } = this.#store.conversations;
+    const { people, anyUnread } = this.#store.conversations;
     keepingFocus(() => {
-      arrange(this.#rooms, this.#roomRows.draw(rooms.sort(byName)));
+      arrange(this.#rooms, this.#roomRows.draw(this.#sortedRooms));
       arrange(this.#people, this.#peopleRows.draw(people));
     });
     byId("no-people", HTMLElement).hidden = people.length > 0;
     byId("sidebar-unread", HTMLElement).hidden = !anyUnread;
+  }
+
+  get #sortedRooms() {
+    return this.#store.conversations.rooms.sort(byName);
+  }
+
+  /** Opens the conversation before or behind the one that is shown. @param {KeyboardEvent} event */
+  #keyed(event) {
+    const step = STEPS[event.key];
+    if (!step || !event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || isDialogOpen()) return;
+    event.preventDefault();
+    const all = [...this.#sortedRooms, ...this.#store.conversations.people];
+    const here = all.findIndex((it) => it.address === this.#store.current);
+    const next = all[(here + step + all.length) % all.length];
+    if (next) this.#wishes.open(next.address);
   }
 
   /** @returns {KeyedRows<Conversation>} */

@@ -27,12 +27,14 @@ export class Store {
   limits = { maxTextBytes: 4096, maxHistory: 200, presenceLimit: 500 };
   /** Told of each message of others that comes in, but not of history. @type {(heard: Heard) => void} */
   onHeard = () => {};
+  /** Told of what concerns the user beside messages: errors, answers, what others did. @type {(text: string) => void} */
+  onTold = () => {};
   /** Whether the user looks at the page. */
   attentive = () => document.visibilityState === "visible" && document.hasFocus();
-
-  #changes;
   /** Whether the end of what is shown is seen. Set by what shows it. */
   isEndSeen = () => false;
+
+  #changes;
   #outgoing;
   #reading = new Reading();
   #epoch = "";
@@ -101,13 +103,13 @@ export class Store {
     this.#reading.read(conversation);
   }
 
-  /**
-   * @param {string} address
   /** The first message that is shown and unread. */
   get firstUnread() {
     return this.#reading.firstUnread(this.conversation);
   }
 
+  /**
+   * @param {string} address
    * @param {string} text
    */
   keepDraft(address, text) {
@@ -135,6 +137,7 @@ export class Store {
   note(address, text, tone = "") {
     const conversation = this.of(address);
     this.#notice(conversation, conversation.lastSeq, text, tone);
+    this.onTold(text);
   }
 
   /** Merges a page of history. @param {HistoryPage} page */
@@ -151,14 +154,11 @@ export class Store {
     }
     if (oldest === 0 || first <= oldest) conversation.more = more;
     if (!conversation.loaded) this.#begin(conversation);
+    else if (conversation.unread > 0) this.#reading.count(conversation);
     this.#changes.mark("items", "list");
     if (to === this.current) this.read();
   }
-    else if (conversation.unread > 0) this.#reading.count(conversation);
 
-  /**
-   * Takes over who is in a room.
-   * @param {Roster} roster
   /** The server does not tell what was said in a conversation. @param {Conversation} conversation */
   untold(conversation) {
     conversation.loaded = true;
@@ -166,6 +166,9 @@ export class Store {
     this.#changes.mark("current");
   }
 
+  /**
+   * Takes over who is in a room.
+   * @param {Roster} roster
    * @param {string} after the name behind which it begins
    */
   roster({ to = "", members = [], more = false }, after) {
@@ -246,15 +249,15 @@ export class Store {
     const isNew = conversation.isRoom && conversation.read.seq === 0;
     if (isNew) this.#reading.read(conversation); // what was said before one came
     else this.#reading.count(conversation);
-  }
-
-  /**
     this.#changes.mark("current");
   }
 
   /** Tells whether somebody sees what comes in there. @param {Conversation} conversation */
   #isSeen(conversation) {
     return conversation.address === this.current && this.attentive() && this.isEndSeen();
+  }
+
+  /**
    * @param {Message} message
    * @param {number} seq
    */
@@ -277,10 +280,10 @@ export class Store {
   #said(conversation, seq) {
     this.#outgoing.arrived(seq);
     this.#reading.read(conversation);
+    this.#reading.mark(conversation);
   }
 
   /**
-    this.#reading.mark(conversation);
    * @param {Conversation} conversation
    * @param {Said} item
    */
@@ -344,6 +347,7 @@ export class Store {
       const behind = integer(beforeSeq) || conversation.lastSeq;
       this.#notice(conversation, behind, LOST, "gap");
     }
+    this.onTold(LOST);
     this.#changes.mark("stale");
   }
 
@@ -355,6 +359,7 @@ export class Store {
     const { room, action, user = "", by = "" } = moderated;
     const text = deed(moderated, this.user);
     if (!text) return;
+    if ([user, by].includes(this.user)) this.onTold(text);
     if (action === "MODERATION_ACTION_INVITE") {
       this.#invited(by === this.user ? user : by, by === this.user ? "" : room, text, seq);
     } else if (["MODERATION_ACTION_KICK", "MODERATION_ACTION_BAN"].includes(action)) {
@@ -405,6 +410,7 @@ export class Store {
     for (const address of new Set([LOBBY, this.current])) {
       this.#notice(this.of(address), seq, told, "announcement");
     }
+    this.onTold(told);
   }
 
   /**
@@ -416,7 +422,7 @@ export class Store {
    */
   #notice(conversation, seq, text, tone = "") {
     /** @type {Notice} */
-    const notice = { kind: "notice", key: `n${++this.#notes}`, seq, at: Date.now(), text, tone };
+    const notice = { kind: "notice", key: `n${++this.#notes}`, seq, at: 0, text, tone };
     conversation.append(notice);
     this.#changes.mark("items");
     return notice;
