@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, expect
 
 from tests.processes import ServerProcess
 from tests.web.conftest import Open
@@ -105,6 +105,20 @@ def test_messages_are_grouped_under_days_and_names(
     time = ann.page.locator("article time").first
     expect(time).to_have_text("just now")
     expect(time).to_have_attribute("title", re.compile(r"\d:\d\d:\d\d"))
+
+
+def test_today_is_yesterday_after_midnight(
+    open_page: Open, context: Callable[..., BrowserContext], room: str, fresh: Fresh
+) -> None:
+    late = context()
+    late.clock.install()
+    ann = open_page(within=late).come_in(fresh("ann"))
+    ann.join(room)
+    ann.say("before the night")
+    ann.reads_exactly("before the night")
+    expect(ann.page.locator(".day")).to_have_text("Today")
+    late.clock.fast_forward("24:00:00")
+    expect(ann.page.locator(".day")).to_have_text("Yesterday")
 
 
 def test_what_is_refused_is_shown_and_can_be_tried_again(open_page: Open, fresh: Fresh) -> None:
