@@ -123,3 +123,29 @@ def test_history_that_the_session_did_not_live_to_see_is_not_said_to_be_all(
     ann.join(room)
     bob.go_on_as(ann)
     expect(ann.page.locator("#beginning")).to_have_text("…")
+
+
+def test_a_connection_that_died_in_silence_is_noticed_once_something_is_said(
+    open_page: Open, context: Context, room: str, fresh: Fresh
+) -> None:
+    mine = context()
+    wire = Wire(mine)
+    mine.clock.install()
+    ann, bob = open_page(within=mine).come_in(fresh("ann")), open_page().come_in(fresh("bob"))
+    for it in (ann, bob):
+        it.join(room)
+    wire.lose("send")
+    wire.hold()
+    ann.say("into the void")
+    expect(ann.page.locator("article.sending")).to_have_count(1)
+    mine.clock.fast_forward(4_000)
+    expect(ann.banner).to_contain_text("slow to answer")
+    mine.clock.fast_forward(10_000)
+    expect(ann.banner).to_contain_text("reconnecting")
+    assert wire.connections == 1
+    wire.mend()
+    mine.clock.fast_forward(1_000)
+    for it in (ann, bob):
+        it.reads_exactly("into the void")
+    expect(ann.banner).to_be_hidden()
+    assert wire.connections == 2
