@@ -133,6 +133,20 @@ def test_what_is_refused_is_shown_and_can_be_tried_again(open_page: Open, fresh:
     ann.reads("hello?")
 
 
+def test_whoever_does_not_exist_is_told_of_once_and_does_not_stay(
+    open_page: Open, fresh: Fresh
+) -> None:
+    ann, bob = (open_page().come_in(fresh(it)) for it in ("ann", "bob"))
+    ann.say(f"/msg {bob.name} hello")
+    ann.reads("hello")
+    ann.say(f"/msg {fresh('bbo')} hello?")
+    expect(ann.page.locator("article.failed")).to_contain_text("Not sent: no such user")
+    expect(ann.page.locator("#beginning")).to_contain_text("Nothing was said yet")
+    expect(ann.page.locator(".notice")).to_have_count(0)
+    ann.page.reload()
+    expect(ann.page.locator("#people bdi")).to_have_text([bob.name])
+
+
 def test_who_is_here_is_told_with_roles_and_presence(
     open_page: Open, room: str, fresh: Fresh
 ) -> None:

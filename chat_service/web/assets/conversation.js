@@ -50,6 +50,8 @@ export class Conversation {
   loading = false;
   /** Whether the latest messages were asked for. */
   loaded = false;
+  /** Whether anything was ever exchanged there: with whom nothing was may not even exist. */
+  exchanged = false;
   unread = 0;
   mentions = 0;
   /** How far it was read. */

@@ -74,7 +74,6 @@ export class Store {
       found.read = this.#reading.last(address);
       this.conversations.set(address, found);
       this.#changes.mark("list");
-      if (!found.isRoom) this.#keepPeers();
     }
     return found;
   }
@@ -153,6 +152,7 @@ export class Store {
       this.#reading.readTo(conversation, { seq, number }); // who says something has read what was before
     }
     if (oldest === 0 || first <= oldest) conversation.more = more;
+    if (said.length > 0) this.#exchanged(conversation);
     if (!conversation.loaded) this.#begin(conversation);
     else if (conversation.unread > 0) this.#reading.count(conversation);
     this.#changes.mark("items", "list");
@@ -229,7 +229,7 @@ export class Store {
   become(user) {
     this.user = user;
     this.#reading.recall(user);
-    for (const peer of shared.get(`peers.${user}`) ?? []) this.of(`@${peer}`);
+    for (const peer of shared.get(`peers.${user}`) ?? []) this.of(`@${peer}`).exchanged = true;
   }
 
   /** @param {string} epoch */
@@ -267,6 +267,7 @@ export class Store {
     const conversation = this.of(address);
     const item = asItem(message, seq);
     if (!conversation.append(item)) return;
+    this.#exchanged(conversation);
     this.#changes.mark("items");
     if (mine) this.#said(conversation, seq);
     else this.#heard(conversation, item);
@@ -379,6 +380,7 @@ export class Store {
   #invited(other, room, text, seq) {
     const conversation = this.of(`@${other}`);
     this.#notice(conversation, seq, text).room = room;
+    this.#exchanged(conversation);
     if (!room || this.#isSeen(conversation)) return;
     this.#reading.add(conversation, false);
     this.#changes.mark("list");
@@ -428,9 +430,17 @@ export class Store {
     return notice;
   }
 
+  /** Something has come from there: who it is, is remembered from now on. @param {Conversation} conversation */
+  #exchanged(conversation) {
+    if (conversation.isRoom || conversation.exchanged) return;
+    conversation.exchanged = true;
+    this.#keepPeers();
+  }
+
   #keepPeers() {
     if (!this.user) return;
-    const peers = this.conversations.people.slice(0, MAX_PEERS).map((it) => it.name);
+    const known = this.conversations.people.filter((it) => it.exchanged);
+    const peers = known.slice(0, MAX_PEERS).map((it) => it.name);
     shared.set(`peers.${this.user}`, peers.length > 0 ? peers : null);
   }
 }

@@ -9,6 +9,7 @@
 import { UsageError, VERBS, parse } from "./commands.js";
 import { Ended, LOBBY, Refused } from "./contract.js";
 
+const NOBODY = "ERROR_CODE_NO_SUCH_USER";
 /** Messages to ask for at a time. */
 const PAGE = 100;
 /** Private conversations to ask for at the start. */
@@ -194,7 +195,8 @@ export class Talk {
       setTimeout(() => this.#historyAgain(conversation, limit), error.pause);
     } else {
       this.#store.untold(conversation);
-      this.#complain(conversation.address, error);
+      const isNobody = error instanceof Refused && error.code === NOBODY; // who writes to them is told
+      if (!isNobody) this.#complain(conversation.address, error);
       this.#historyAnswered(conversation);
     }
   }
