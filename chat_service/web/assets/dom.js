@@ -58,6 +58,17 @@ export function avatar(name, size = "") {
   return element("span", { class: `avatar ${size} hue-${hue(name)}`, "aria-hidden": "true" }, initial(name));
 }
 
+const collator = new Intl.Collator(undefined, { numeric: true });
+
+/**
+ * Compares names as people order them, 2 before 10.
+ * @param {string} one
+ * @param {string} other
+ */
+export function compareNames(one, other) {
+  return collator.compare(one, other);
+}
+
 /** @param {string} name */
 export function initial(name) {
   return (name.match(/[\p{L}\p{N}]/u)?.[0] ?? "?").toUpperCase();

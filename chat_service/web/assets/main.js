@@ -150,6 +150,7 @@ latest.addEventListener("click", () => {
   focusField();
 });
 byId("leave", HTMLButtonElement).addEventListener("click", () => void talk.leave(store.current).then(focusField));
+byId("sign-in", HTMLElement).addEventListener("close", focusField);
 byId("skip-to-conversations", HTMLElement).addEventListener("click", (event) => {
   event.preventDefault();
   drawers.showConversations();

@@ -68,6 +68,7 @@ export class Rows {
 
   /** @param {Notice} notice */
   #notice(notice) {
+    if (notice.tone === "help") return help(notice.text);
     const line = element("p", { class: `notice ${notice.tone}` }, element("bdi", {}, notice.text));
     const { room } = notice;
     if (room) line.append(" ", button(`Join ${room}`, () => this.#setting.join(room), { class: "small" }));
@@ -139,6 +140,14 @@ export class Rows {
       button("Discard", () => this.#setting.discard(sending), { class: "small plain" }),
     );
   }
+}
+
+/** Returns what each line says behind its tab about what is before. @param {string} text */
+function help(text) {
+  const lines = text.split("\n").map((line) => line.split("\t"));
+  return element("dl", { class: "notice help" }, ...lines.flatMap(([what = "", meaning = ""]) => (
+    [element("dt", {}, what), element("dd", {}, meaning)]
+  )));
 }
 
 /** Unfolds what is not cut by its fold: many letters need not take much room. @param {HTMLElement} list */

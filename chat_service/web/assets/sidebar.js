@@ -2,9 +2,10 @@
 
 /** @import {Conversation} from "./conversation.js" */
 /** @import {Store} from "./store.js" */
+import { Beyond } from "./beyond.js";
 import { normal } from "./commands.js";
 import { LOBBY } from "./contract.js";
-import { avatar, button, byId, element, isDialogOpen } from "./dom.js";
+import { avatar, button, byId, compareNames, element, isDialogOpen } from "./dom.js";
 import { KeyedRows, arrange, keepingFocus } from "./keyed.js";
 
 /** @type {Record<string, number>} */
@@ -24,6 +25,9 @@ export class Sidebar {
   #people = byId("people", HTMLElement);
   #roomRows;
   #peopleRows;
+  #beyond = new Beyond();
+  /** The address that was current when it was last drawn. */
+  #shown = "";
 
   /**
    * @param {Store} store
@@ -41,8 +45,12 @@ export class Sidebar {
 
   /** Leads the keyboard to the conversation that is shown. */
   focus() {
-    const entry = byId("sidebar", HTMLElement).querySelector("[aria-current]");
-    if (entry instanceof HTMLElement) entry.focus();
+    this.#current?.focus();
+  }
+
+  /** @returns {HTMLElement | null} */
+  get #current() {
+    return byId("sidebar", HTMLElement).querySelector("[aria-current]");
   }
 
   draw() {
@@ -53,6 +61,9 @@ export class Sidebar {
     });
     byId("no-people", HTMLElement).hidden = people.length > 0;
     byId("sidebar-unread", HTMLElement).hidden = !anyUnread;
+    if (this.#shown !== this.#store.current) this.#current?.scrollIntoView({ block: "nearest" });
+    this.#shown = this.#store.current;
+    this.#beyond.draw();
   }
 
   get #sortedRooms() {
@@ -137,7 +148,7 @@ function badge({ unread, mentions, isRoom }) {
  */
 function byName(one, other) {
   if (one.address === LOBBY || other.address === LOBBY) return one.address === LOBBY ? -1 : 1;
-  return one.address.localeCompare(other.address);
+  return compareNames(one.address, other.address);
 }
 
 /**

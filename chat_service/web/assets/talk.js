@@ -20,7 +20,6 @@ const ROSTER_PAGES = 3;
 const SOON = 300;
 /** Milliseconds in which what has come is drawn. */
 const DRAWN = 50;
-const HELP_WIDTH = 2;
 
 export class Talk {
   #store;
@@ -147,10 +146,9 @@ export class Talk {
 
   /** @param {string} place */
   #help(place) {
-    const width = Math.max(...VERBS.map((it) => it.usage.length)) + HELP_WIDTH;
-    const lines = VERBS.map((it) => `${it.usage.padEnd(width)}${it.meaning}`);
-    lines.push(`${"//text".padEnd(width)}says a line that begins with a slash`);
-    lines.push(`${"Alt+Up, Alt+Down".padEnd(width)}goes to the conversation before, or behind`);
+    const lines = VERBS.map((it) => `${it.usage}\t${it.meaning}`);
+    lines.push("//text\tsays a line that begins with a slash");
+    lines.push("Alt+Up, Alt+Down\tgoes to the conversation before, or behind");
     this.#store.note(place, lines.join("\n"), "help");
   }
 
