@@ -7,6 +7,7 @@
 /** @import {Who} from "./identity.js" */
 /** @import {Standing} from "./session.js" */
 import { logout } from "./accounts.js";
+import { addressed, forget } from "./address_bar.js";
 import { Changes } from "./changes.js";
 import { Identity, onOtherUser, remember, remembered } from "./identity.js";
 import { Outgoing } from "./outgoing.js";
@@ -76,6 +77,7 @@ export class App {
     this.outgoing.clear();
     for (const name of [`peers.${user}`, `read.${user}`]) shared.set(name, null);
     own.set("client_id", null);
+    forget();
   }
 
   /** @param {Who} who */
@@ -112,8 +114,16 @@ export class App {
     if (isFirst) {
       this.outgoing.restore(this.store.user);
       this.signIn.close();
+      this.#reopen();
     }
     this.talk.connected();
+  }
+
+  /** Shows what was shown when the page was last loaded, if one is still there. */
+  #reopen() {
+    const address = addressed();
+    if (this.store.conversations.has(address)) this.store.open(address);
+    else forget();
   }
 
   /** @param {Standing} standing */

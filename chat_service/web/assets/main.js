@@ -2,6 +2,7 @@
 
 /** @import {Item} from "./conversation.js" */
 import { AccountDialog } from "./account.js";
+import { addressed, correct, note } from "./address_bar.js";
 import { App } from "./app.js";
 import { Composer } from "./composer.js";
 import { byId } from "./dom.js";
@@ -117,7 +118,9 @@ function show() {
   shown = store.current;
   scroller.setAttribute("aria-label", `Messages, ${shown}`);
   list.reset(store.firstUnread);
-  if (drawn) composer.open(shown);
+  if (!drawn) return;
+  composer.open(shown);
+  note(shown);
 }
 
 /** What lies below, where one has scrolled up. */
@@ -155,6 +158,11 @@ byId("skip-to-conversations", HTMLElement).addEventListener("click", (event) => 
   event.preventDefault();
   drawers.showConversations();
   sidebar.focus();
+});
+window.addEventListener("popstate", () => {
+  const address = addressed();
+  if (store.conversations.has(address)) open(address);
+  else if (address) correct(store.current); // one has left it, or never was there
 });
 setInterval(() => refreshTimes(messages), A_WHILE);
 
