@@ -138,6 +138,22 @@ def test_end_and_home_go_all_the_way(
     flood.close()
 
 
+def test_pages_of_messages_are_turned_from_the_field(
+    open_page: Open, server: ServerProcess, room: str, fresh: Fresh
+) -> None:
+    flood = Flood(server, fresh("flo"), room)
+    flood.say(90)
+    ann = open_page().come_in(fresh("ann"))
+    ann.join(room)
+    ann.reads("message 89")
+    ann.field.press("PageUp")
+    expect(ann.page.locator("#latest")).to_be_visible()
+    ann.field.press("PageDown")
+    expect(ann.page.locator("#latest")).to_be_hidden()
+    expect(ann.field).to_be_focused()
+    flood.close()
+
+
 AT_END = "() => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 1"
 
 

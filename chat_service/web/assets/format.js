@@ -5,7 +5,8 @@
 
 import { element } from "./dom.js";
 
-const CODE_BLOCK = /```(?:[a-z0-9+-]*\n)?([^]*?)```/;
+/** A block ends its line, so the end of the line behind it is a part of it. */
+const CODE_BLOCK = /```(?:[a-z0-9+-]*\n)?([^]*?)```\n?/;
 const CODE = /`([^`\n]+)`/;
 const LINK = /https?:\/\/[^\s<>"'`]+/i;
 const MENTION = /(?<![\p{L}\p{M}\p{N}_@./-])@([\p{L}\p{N}][\p{L}\p{M}\p{N}_.-]{0,31})/u;

@@ -19,6 +19,14 @@ const FIRST_GUESS = 48;
 /** How much of what is seen is above an item that is gone to. */
 const CONTEXT = 0.25;
 
+/** Parts of what is seen that a key goes on; the rest stays to be found again. @type {Record<string, number>} */
+const PAGES = { PageUp: -0.9, PageDown: 0.9 };
+
+/** @param {KeyboardEvent} event */
+function isModified({ altKey, metaKey, shiftKey }) {
+  return altKey || metaKey || shiftKey;
+}
+
 /**
  * @template {Measured} Item
  * @typedef {{row: HTMLElement, look: string, item: Item}} Shown
@@ -94,12 +102,25 @@ export class WindowedList {
   }
 
   /**
+   * Turns the page though the focus is in a field, unless what is in the field has pages itself.
+   * @param {KeyboardEvent} event
+   */
+  page(event) {
+    const pages = PAGES[event.key];
+    const field = event.currentTarget;
+    if (!pages || event.ctrlKey || isModified(event) || !(field instanceof HTMLElement)) return;
+    if (field.scrollHeight > field.clientHeight) return;
+    event.preventDefault();
+    this.#scroller.scrollBy({ top: pages * this.#scroller.clientHeight });
+  }
+
+  /**
    * Goes to the ends of the list: those that the browser would go to are where they were when the
    * key was pressed, which heights that are measured on the way push away.
    * @param {KeyboardEvent} event
    */
   #keyed(event) {
-    if (event.altKey || event.metaKey || event.shiftKey) return;
+    if (isModified(event)) return;
     if (event.key === "End") this.jumpToEnd();
     else if (event.key === "Home") this.#scroller.scrollTop = 0;
     else return;

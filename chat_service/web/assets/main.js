@@ -154,6 +154,7 @@ latest.addEventListener("click", () => {
 });
 byId("leave", HTMLButtonElement).addEventListener("click", () => void talk.leave(store.current).then(focusField));
 byId("sign-in", HTMLElement).addEventListener("close", focusField);
+byId("text", HTMLElement).addEventListener("keydown", (event) => list.page(event));
 byId("skip-to-conversations", HTMLElement).addEventListener("click", (event) => {
   event.preventDefault();
   drawers.showConversations();

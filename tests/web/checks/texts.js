@@ -28,6 +28,7 @@ export function linksAreLinksAndNothingElseIs() {
 export function codeIsCodeWhateverIsInIt() {
   same(shown("a `https://b` c"), ["a ", "<code >https://b", " c"]);
   same(shown("```\n@ann\n```"), ["<pre >@ann"]);
+  same(shown("a\n```sh\nmake\n```\nb"), ["a\n", "<pre >make", "b"]);
   same(shown("one ` tick"), ["one ` tick"]);
   same(shown("``"), ["``"]);
 }
