@@ -49,7 +49,7 @@ def test_what_came_while_away_is_counted_beyond_what_is_loaded(
     ann.reads("the last that was read")
     ann.page.wait_for_function(
         "room => Object.entries(localStorage).some(([name, it]) =>"
-        " name.startsWith('chat.read') && JSON.parse(it).last[room]?.number === 1)",
+        " name.startsWith('chat.read') && JSON.parse(it).places[room]?.number === 1)",
         arg=room,
     )
     ann.leave()
@@ -82,6 +82,7 @@ def test_a_room_opens_where_the_new_begins_if_they_fill_more_than_the_window(
     ann.open(room)
     expect(ann.page.locator(".new")).to_be_in_viewport()
     assert below_the_line(ann) == "new 0"
+    expect(ann.page.locator("li.row:has(.new) .sender")).to_be_visible()
     expect(ann.texts.filter(has_text="old 59")).to_be_in_viewport()
     expect(ann.page.locator("#latest-text")).to_have_text("200 new")
     expect(ann.entry(room)).to_have_text(re.compile("200 unread$"))

@@ -12,14 +12,14 @@ export class Reading {
   #user = "";
   #epoch = "";
   /** @type {Record<string, Place>} how far was read, by address */
-  #last = {};
+  #places = {};
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #keeping;
 
   /** @param {string} user */
   recall(user) {
     this.#user = user;
-    this.#last = this.#kept().last;
+    this.#places = this.#kept().places;
   }
 
   /**
@@ -29,13 +29,13 @@ export class Reading {
   enter(epoch) {
     const same = epoch === this.#epoch || (this.#epoch === "" && this.#kept().epoch === epoch);
     this.#epoch = epoch;
-    if (!same) this.#last = {};
+    if (!same) this.#places = {};
     return same;
   }
 
   /** @param {string} address */
   last(address) {
-    return this.#last[address] ?? NOWHERE;
+    return this.#places[address] ?? NOWHERE;
   }
 
   /** Takes a conversation as read to its end. @param {Conversation} conversation */
@@ -52,7 +52,7 @@ export class Reading {
    */
   readTo(conversation, place) {
     if (place.seq > conversation.read.seq) conversation.read = place;
-    this.#last[conversation.address] = conversation.read;
+    this.#places[conversation.address] = conversation.read;
     this.#keeping ??= setTimeout(() => this.#keep(), SOON);
   }
 
@@ -61,9 +61,9 @@ export class Reading {
     const kept = this.#kept();
     if (kept.epoch !== this.#epoch) return;
     for (const conversation of conversations) {
-      const place = kept.last[conversation.address] ?? NOWHERE;
+      const place = kept.places[conversation.address] ?? NOWHERE;
       if (place.seq > conversation.read.seq) conversation.read = place;
-      this.#last[conversation.address] = conversation.read;
+      this.#places[conversation.address] = conversation.read;
       if (conversation.unread > 0) this.count(conversation);
     }
   }
@@ -106,14 +106,14 @@ export class Reading {
     return item.kind === "message" && item.seq > conversation.read.seq && item.sender !== this.#user;
   }
 
-  /** @returns {{epoch: string, last: Record<string, Place>}} */
+  /** @returns {{epoch: string, places: Record<string, Place>}} */
   #kept() {
     const kept = shared.get(`read.${this.#user}`);
-    return { epoch: kept?.epoch ?? "", last: kept?.last ?? {} };
+    return { epoch: kept?.epoch ?? "", places: kept?.places ?? {} };
   }
 
   #keep() {
     this.#keeping = undefined;
-    if (this.#user) shared.set(`read.${this.#user}`, { epoch: this.#epoch, last: this.#last });
+    if (this.#user) shared.set(`read.${this.#user}`, { epoch: this.#epoch, places: this.#places });
   }
 }

@@ -49,11 +49,12 @@ export class Rows {
     if (newDay(item, before)) {
       row.append(element("h2", { class: "day" }, element("span", { "data-at": item.at }, dayName(item.at))));
     }
-    if (this.#isFirstNew(item, before)) {
+    const isFirstNew = this.#isFirstNew(item, before);
+    if (isFirstNew) {
       row.append(element("p", { class: "new" }, element("span", {}, "New")));
     }
     if (item.kind === "notice") row.append(this.#notice(item));
-    else row.append(this.#message(item, isContinued(item, before)));
+    else row.append(this.#message(item, isContinued(item, before) && !isFirstNew));
     return row;
   }
 
