@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from playwright.sync_api import BrowserContext, Page, WebSocketRoute
@@ -35,10 +36,11 @@ class Wire:
 
     def await_refusals(self, page: Page, count: int) -> None:
         """Wait until so many commands were refused."""
-        end = time.monotonic() + PATIENCE
-        while self.refusals < count:
-            assert time.monotonic() < end, f"{self.refusals} of {count} in {PATIENCE:.0f} s"
-            page.wait_for_timeout(20)
+        self._await(page, lambda: self.refusals, count)
+
+    def await_connections(self, page: Page, count: int) -> None:
+        """Wait until there were so many connections."""
+        self._await(page, lambda: self.connections, count)
 
     def hold(self) -> None:
         """Keep back what the server says, until the wire is mended."""
@@ -51,6 +53,12 @@ class Wire:
         for frame in self._held:
             self._page.send(frame)
         self._held = []
+
+    def _await(self, page: Page, number: Callable[[], int], count: int) -> None:
+        end = time.monotonic() + PATIENCE
+        while number() < count:
+            assert time.monotonic() < end, f"{number()} of {count} in {PATIENCE:.0f} s"
+            page.wait_for_timeout(20)
 
     def _connect(self, page: WebSocketRoute) -> None:
         self.connections += 1
