@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, expect
 
 from tests.processes import ServerProcess
 from tests.web.conftest import Open
@@ -107,6 +107,20 @@ def test_messages_are_grouped_under_days_and_names(
     expect(time).to_have_attribute("title", re.compile(r"\d:\d\d:\d\d"))
 
 
+def test_today_is_yesterday_after_midnight(
+    open_page: Open, context: Callable[..., BrowserContext], room: str, fresh: Fresh
+) -> None:
+    late = context()
+    late.clock.install()
+    ann = open_page(within=late).come_in(fresh("ann"))
+    ann.join(room)
+    ann.say("before the night")
+    ann.reads_exactly("before the night")
+    expect(ann.page.locator(".day")).to_have_text("Today")
+    late.clock.fast_forward("24:00:00")
+    expect(ann.page.locator(".day")).to_have_text("Yesterday")
+
+
 def test_what_is_refused_is_shown_and_can_be_tried_again(open_page: Open, fresh: Fresh) -> None:
     ann = open_page().come_in(fresh("ann"))
     nobody = fresh("nobody")
@@ -117,6 +131,20 @@ def test_what_is_refused_is_shown_and_can_be_tried_again(open_page: Open, fresh:
     failed.get_by_role("button", name="Try again").click()
     expect(failed).to_have_count(0)
     ann.reads("hello?")
+
+
+def test_whoever_does_not_exist_is_told_of_once_and_does_not_stay(
+    open_page: Open, fresh: Fresh
+) -> None:
+    ann, bob = (open_page().come_in(fresh(it)) for it in ("ann", "bob"))
+    ann.say(f"/msg {bob.name} hello")
+    ann.reads("hello")
+    ann.say(f"/msg {fresh('bbo')} hello?")
+    expect(ann.page.locator("article.failed")).to_contain_text("Not sent: no such user")
+    expect(ann.page.locator("#beginning")).to_contain_text("Nothing was said yet")
+    expect(ann.page.locator(".notice")).to_have_count(0)
+    ann.page.reload()
+    expect(ann.page.locator("#people bdi")).to_have_text([bob.name])
 
 
 def test_who_is_here_is_told_with_roles_and_presence(

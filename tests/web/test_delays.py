@@ -31,10 +31,8 @@ def test_what_is_typed_before_the_first_welcome_stays_and_costs_nothing(
     expect(ann.page.locator("#me-name")).to_have_text(ann.name)
     expect(ann.field).to_have_value("too early")
     ann.field.press("Enter")
-    ann.reads("too early")
-    ann.open(room)
     for it in (ann, bob):
-        it.reads_exactly("on its way")
+        it.reads_exactly("on its way", "too early")
 
 
 def test_what_waited_when_the_session_is_taken_back_is_said_or_asked_about(
@@ -123,3 +121,28 @@ def test_history_that_the_session_did_not_live_to_see_is_not_said_to_be_all(
     ann.join(room)
     bob.go_on_as(ann)
     expect(ann.page.locator("#beginning")).to_have_text("…")
+
+
+def test_a_connection_that_died_in_silence_is_noticed_once_something_is_said(
+    open_page: Open, context: Context, room: str, fresh: Fresh
+) -> None:
+    mine = context()
+    wire = Wire(mine)
+    mine.clock.install()
+    ann, bob = open_page(within=mine).come_in(fresh("ann")), open_page().come_in(fresh("bob"))
+    for it in (ann, bob):
+        it.join(room)
+    wire.lose("send")
+    wire.hold()
+    ann.say("into the void")
+    expect(ann.page.locator("article.sending")).to_have_count(1)
+    mine.clock.fast_forward(4_000)
+    expect(ann.banner).to_contain_text("slow to answer")
+    assert wire.connections == 1
+    mine.clock.fast_forward(10_000)
+    expect(ann.banner).to_contain_text("reconnecting")
+    wire.await_connections(ann.page, 2)
+    wire.mend()
+    for it in (ann, bob):
+        it.reads_exactly("into the void")
+    expect(ann.banner).to_be_hidden()

@@ -125,3 +125,35 @@ def test_a_press_on_a_member_opens_the_conversation_though_others_come_meanwhile
     expect(ann.member(cy.name)).to_be_visible()
     ann.page.mouse.up()
     ann.is_in(bob.name)
+
+
+def test_unread_conversations_beyond_the_edge_of_the_list_are_told_of(
+    ann: Person, bob: Person
+) -> None:
+    ann.page.set_viewport_size({"width": 1100, "height": 260})
+    below = ann.page.locator("#unread-below")
+    expect(below).to_be_hidden()
+    bob.say(f"/msg {ann.name} psst")
+    expect(below).to_be_visible()
+    below.click()
+    expect(ann.entry(f"@{bob.name}")).to_be_in_viewport(ratio=1)
+    expect(below).to_be_hidden()
+
+
+def test_the_list_shows_the_conversation_that_the_keys_lead_to(ann: Person, bob: Person) -> None:
+    bob.say(f"/msg {ann.name} psst")
+    expect(ann.entry(f"@{bob.name}")).to_be_visible()
+    ann.page.set_viewport_size({"width": 1100, "height": 260})
+    ann.field.press("Alt+ArrowUp")
+    ann.is_in(bob.name)
+    expect(ann.entry(f"@{bob.name}")).to_be_in_viewport(ratio=1)
+
+
+def test_names_with_numbers_are_in_the_order_of_these(open_page: Open, fresh: Fresh) -> None:
+    base = fresh("room") + "-"
+    ann = open_page().come_in(fresh("ann"))
+    for number in (10, 2, 1):
+        ann.join(f"#{base}{number}")
+    expect(ann.page.locator("#rooms bdi")).to_have_text(
+        ["lobby", base + "1", base + "2", base + "10"]
+    )

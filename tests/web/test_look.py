@@ -1,12 +1,11 @@
-"""Hostile texts, keyboards, screen readers, narrow screens, and those who like the dark."""
+"""Hostile texts, narrow screens, large letters, and those who like the dark or few colours."""
 
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from tests.web.conftest import Open
 from tests.web.person import Person
@@ -42,6 +41,25 @@ def test_hostile_texts_are_texts(open_page: Open, room: str, fresh: Fresh) -> No
     for width in (1280, 360):
         ann.page.set_viewport_size({"width": width, "height": 740})
         ann.page.wait_for_function(LAID_OUT, arg=len(HOSTILE))
+
+
+def test_only_what_is_cut_can_be_shown_whole(open_page: Open, room: str, fresh: Fresh) -> None:
+    ann = open_page().come_in(fresh("ann"))
+    ann.join(room)
+    ann.say(HOSTILE["a pile of marks"])
+    ann.say(HOSTILE["many lines"])
+    expect(ann.page.locator("article.sending, article.sent")).to_have_count(0)
+    folded = ann.page.locator("article", has=ann.page.get_by_role("button", name="Show all of it"))
+    expect(folded).to_have_count(1)
+    before = folded.bounding_box()
+    unfold = folded.get_by_role("button", name="Show all of it")
+    unfold.press("Enter")
+    expect(unfold).to_have_count(0)
+    after = ann.page.locator("article").last.bounding_box()
+    assert before
+    assert after
+    assert after["height"] > before["height"] * 10
+    expect(ann.page.locator("#scroller")).to_be_focused()
 
 
 LAID_OUT: Final = """(count) => {
@@ -81,82 +99,6 @@ def test_the_policy_of_the_page_forbids_what_is_inline(open_page: Open, fresh: F
     assert "broken" not in ann.page.title()
     assert ann.complaints
     ann.complaints.clear()
-
-
-def test_everything_can_be_done_with_the_keyboard(open_page: Open, room: str, fresh: Fresh) -> None:
-    bob = open_page().come_in(fresh("bob"))
-    bob.join(room)
-    ann = open_page()
-    keys = ann.page.keyboard
-    expect(ann.page.locator("#user")).to_be_focused()
-    name = fresh("ann")
-    keys.type(name)
-    keys.press("Enter")
-    expect(ann.dialog).to_be_hidden()
-    ann.page.locator("body").press("Tab")
-    ann.page.evaluate("document.activeElement.blur()")
-    keys.press("Tab")
-    expect(ann.page.locator(".skip")).to_be_focused()
-    keys.press("Enter")
-    expect(ann.field).to_be_focused()
-    keys.type("/jo")
-    expect(ann.page.get_by_role("option")).to_have_count(1)
-    keys.press("Tab")
-    expect(ann.field).to_have_value("/join ")
-    keys.type(room)
-    keys.press("Enter")
-    ann.is_in(room)
-    expect(ann.member(bob.name)).to_be_visible()
-    keys.type(f"hello @{bob.name[:3]}")
-    expect(ann.page.get_by_role("option")).to_have_count(1)
-    expect(ann.field).to_have_attribute("aria-activedescendant", "suggestion-0")
-    keys.press("Enter")
-    expect(ann.field).to_have_value(f"hello @{bob.name} ")
-    keys.press("Enter")
-    bob.reads(f"hello @{bob.name} ")
-    press_until(ann, "Shift+Tab", "#scroller")
-    press_until(ann, "Shift+Tab", "button[data-address='#lobby']")
-    keys.press("Enter")
-    ann.is_in("#lobby")
-    press_until(ann, "Tab", "#me")
-    keys.press("Enter")
-    expect(ann.page.locator("#account")).to_be_visible()
-    keys.press("Escape")
-    expect(ann.page.locator("#me")).to_be_focused()
-
-
-def press_until(person: Person, key: str, selector: str) -> None:
-    for _ in range(40):
-        if person.page.evaluate("it => document.activeElement.matches(it)", selector):
-            return
-        person.page.keyboard.press(key)
-    raise AssertionError(f"{key} does not lead to {selector}")
-
-
-def test_what_comes_in_is_said_politely(
-    open_page: Open, context: Callable[..., BrowserContext], room: str, fresh: Fresh
-) -> None:
-    mine = context()
-    mine.clock.install()
-    ann, bob = open_page(within=mine).come_in(fresh("ann")), open_page().come_in(fresh("bob"))
-    ann.join(room)
-    bob.join(room)
-    bob.say("hello")
-    ann.reads("hello")
-    mine.clock.fast_forward(2_000)
-    live = ann.page.locator("#live")
-    expect(live).to_have_attribute("aria-live", "polite")
-    expect(live).to_have_text(f"{bob.name}: hello")
-    for number in range(5):
-        bob.say(f"number {number}")
-    ann.reads("number 4")
-    mine.clock.fast_forward(2_000)
-    expect(live).to_have_text(re.compile(r"^\d+ new messages$"))
-    bob.open("#lobby")
-    bob.say("elsewhere")
-    ann.entry("#lobby").filter(has_text="unread").wait_for()
-    mine.clock.fast_forward(2_000)
-    expect(live).not_to_contain_text("elsewhere")
 
 
 @pytest.mark.parametrize("width", [1100, 360])
@@ -234,6 +176,77 @@ def test_on_a_phone_the_sides_are_drawers(open_page: Open, room: str, fresh: Fre
     phone.say("hello")
     phone.reads("hello")
     assert phone.page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_a_private_conversation_is_closed_by_touch(open_page: Open, fresh: Fresh) -> None:
+    bob = open_page().come_in(fresh("bob"))
+    phone = open_page(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True)
+    phone.come_in(fresh("ann"))
+    phone.say(f"/msg {bob.name} psst")
+    phone.is_in(bob.name)
+    phone.reads_exactly("psst")
+    phone.page.get_by_role("button", name="Close", exact=True).tap()
+    phone.is_in("#lobby")
+    expect(phone.entry(f"@{bob.name}")).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", [(360, 400), (320, 568)])
+def test_the_chosen_completion_is_seen_where_there_is_little_room(
+    open_page: Open, fresh: Fresh, size: tuple[int, int]
+) -> None:
+    ann = open_page(viewport={"width": size[0], "height": size[1]}).come_in(fresh("ann"))
+    ann.field.press_sequentially("/")
+    chosen = ann.page.get_by_role("option", selected=True)
+    for _ in range(20):
+        expect(chosen).to_have_count(1)
+        assert chosen.evaluate(SEEN), chosen.text_content()
+        ann.field.press("ArrowDown")
+    for _ in range(20):
+        ann.field.press("ArrowUp")
+        assert chosen.evaluate(SEEN), chosen.text_content()
+
+
+SEEN: Final = """(option) => {
+    const { left, right, top, bottom } = option.getBoundingClientRect();
+    const ends = [[left + 8, top + 2], [right - 8, bottom - 2]];
+    return ends.every(([x, y]) => option.contains(document.elementFromPoint(x, y)));
+}"""
+
+
+def test_text_is_as_large_as_the_browser_is_told_to_make_it(open_page: Open, fresh: Fresh) -> None:
+    ann = open_page().come_in(fresh("ann"))
+    ann.say("hello")
+    ann.reads("hello")
+    for part in (ann.texts.first, ann.field, ann.entry("#lobby")):
+        before = part.evaluate(SIZE)
+        ann.page.evaluate("document.documentElement.style.fontSize = '24px'")
+        assert part.evaluate(SIZE) == before * 1.5
+        ann.page.evaluate("document.documentElement.style.fontSize = ''")
+
+
+SIZE: Final = "it => Number.parseFloat(getComputedStyle(it).fontSize)"
+
+
+def test_what_is_chosen_is_seen_where_colours_are_few(open_page: Open, fresh: Fresh) -> None:
+    ann = open_page(forced_colors="active")
+    expect(ann.dialog).to_be_visible()
+    choices = ann.dialog.locator("label", has=ann.page.get_by_role("radio"))
+    assert outlined(choices.locator("span")) == [True, False, False]
+    ann.come_in(fresh("ann"))
+    ann.join("#" + fresh("other"))
+    assert outlined(ann.page.locator("#rooms .entry")) == [False, True]
+    ann.field.press_sequentially("/m")
+    options = ann.page.get_by_role("option")
+    expect(options).to_have_count(2)
+    assert outlined(options) == [True, False]
+
+
+def outlined(parts: Locator) -> list[bool]:
+    """Tell of each whether there is a line around it."""
+    styles: list[str] = parts.evaluate_all(
+        "parts => parts.map((it) => getComputedStyle(it).outlineStyle)"
+    )
+    return [it == "solid" for it in styles]
 
 
 def test_the_colours_are_the_systems_or_chosen(open_page: Open, fresh: Fresh) -> None:

@@ -112,6 +112,12 @@ def test_commands_and_names_are_completed(open_page: Open, room: str, fresh: Fre
         ann.field.press("ArrowDown")
     expect(ann.page.get_by_role("option", selected=True)).to_contain_text("/public")
     ann.field.fill("")
+    ann.field.press_sequentially(f"/join {room[:-1]}")
+    expect(ann.page.get_by_role("option")).to_have_text([room])
+    expect(ann.page.get_by_role("option", selected=True)).to_have_count(0)
+    ann.field.press("Tab")
+    expect(ann.field).to_have_value(f"/join {room} ")
+    ann.field.fill("")
     ann.field.press_sequentially(f"/kick {bob.name[:3]}")
     expect(ann.page.get_by_role("option")).to_have_count(1)
     ann.field.press("Tab")
@@ -143,6 +149,9 @@ def test_an_announcement_is_told_wherever_one_is(
     said(order(governed, "announce", "a new version tonight"))
     for it in (ann, bob):
         expect(it.page.locator(".notice.announcement")).to_have_text(
+            "Announcement from root: a new version tonight"
+        )
+        expect(it.page.locator("#live")).to_contain_text(
             "Announcement from root: a new version tonight"
         )
     ann.open("#lobby")

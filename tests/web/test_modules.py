@@ -15,7 +15,7 @@ CHECKS: Final = Path(__file__).parent / "checks"
 FUNCTION: Final = re.compile(r"^export (?:async )?function (\w+)\(\)", re.MULTILINE)
 ALL: Final = [
     (name, check)
-    for name in ("session", "outgoing", "texts")
+    for name in ("conversation", "outgoing", "session", "texts")
     for check in FUNCTION.findall((CHECKS / f"{name}.js").read_text())
 ]
 

@@ -302,7 +302,7 @@ def test_who_is_superseded_says_so_and_can_take_the_session_back(
     ann.join(room)
     ann.field.fill("a draft")
     bob.go_on_as(ann)
-    ann.banner.get_by_role("button").click()
+    ann.banner.get_by_role("button", name="Go on here").click()
     expect(ann.page.locator("#me-name")).to_have_text(ann.name)
     expect(ann.banner).to_be_hidden()
     ann.open(room)

@@ -78,5 +78,6 @@ def talk(people: dict[str, Person]) -> None:
 def shoot(person: Person, name: str) -> None:
     folder = Path(FOLDER or "")
     folder.mkdir(parents=True, exist_ok=True)
+    person.page.mouse.move(0, 0)  # or what lies under it is shaded
     person.page.wait_for_timeout(300)
     person.page.screenshot(path=folder / f"{name}.png", animations="disabled", caret="hide")

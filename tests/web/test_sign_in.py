@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Final
 
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, expect
 
-from tests.web.conftest import Open
+from tests.web.conftest import Open, StartWeb
+from tests.web.wire import Wire
 
+Context = Callable[..., BrowserContext]
 Fresh = Callable[[str], str]
 
 COUNT_DRAWINGS: Final = """async (milliseconds) => {
@@ -51,3 +53,45 @@ def test_the_page_draws_nothing_while_nobody_comes_in(open_page: Open) -> None:
     ann = open_page()
     expect(ann.dialog).to_be_visible()
     assert ann.page.evaluate(COUNT_DRAWINGS, 1000) <= 2  # the first, and when the tab has its id
+
+
+def test_who_presses_again_while_it_connects_comes_in_once(
+    open_page: Open, context: Context, fresh: Fresh
+) -> None:
+    mine = context()
+    wire = Wire(mine)
+    ann = open_page(within=mine)
+    name = fresh("ann")
+    wire.hold()
+    ann.ask_in(name)
+    submit = ann.page.locator("#sign-in-submit")
+    expect(submit).to_be_disabled()
+    expect(submit).to_have_text("Connecting …")
+    ann.page.locator("#user").press("Enter")
+    ann.page.evaluate("() => document.getElementById('sign-in-form').requestSubmit()")
+    wire.mend()
+    expect(ann.dialog).to_be_hidden()
+    ann.say("hello")
+    ann.reads("hello")
+    assert wire.connections == 1
+    expect(ann.banner).to_be_hidden()
+
+
+def test_while_the_server_is_away_the_dialog_says_so_and_another_name_can_be_tried(
+    open_page: Open, start_web: StartWeb
+) -> None:
+    server = start_web()
+    ann = open_page(server)
+    expect(ann.dialog).to_be_visible()
+    server.kill()
+    ann.ask_in("ann")
+    expect(ann.page.locator("#sign-in-error")).to_contain_text("No connection yet")
+    ann.ask_in("anne")
+    expect(ann.page.locator("#sign-in-error")).to_contain_text("No connection yet")
+    start_web("--web", server.endpoints["web"])
+    expect(ann.page.locator("#me-name")).to_have_text("anne", timeout=20_000)
+    expect(ann.member("anne")).to_be_visible()
+    expect(ann.page.locator("#members .entry")).to_have_count(1)  # and no "ann"
+    ann.say("hello")
+    ann.reads("hello")
+    expect(ann.banner).to_be_hidden()

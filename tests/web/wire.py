@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from playwright.sync_api import BrowserContext, Page, WebSocketRoute
@@ -14,6 +15,8 @@ class Wire:
     """The WebSockets of all pages of a browser, one at a time."""
 
     def __init__(self, context: BrowserContext) -> None:
+        self.connections = 0
+        """How many there have been."""
         self.refusals = 0
         """How many commands were refused."""
         self._lost = ""
@@ -33,10 +36,11 @@ class Wire:
 
     def await_refusals(self, page: Page, count: int) -> None:
         """Wait until so many commands were refused."""
-        end = time.monotonic() + PATIENCE
-        while self.refusals < count:
-            assert time.monotonic() < end, f"{self.refusals} of {count} in {PATIENCE:.0f} s"
-            page.wait_for_timeout(20)
+        self._await(page, lambda: self.refusals, count)
+
+    def await_connections(self, page: Page, count: int) -> None:
+        """Wait until there were so many connections."""
+        self._await(page, lambda: self.connections, count)
 
     def hold(self) -> None:
         """Keep back what the server says, until the wire is mended."""
@@ -50,7 +54,14 @@ class Wire:
             self._page.send(frame)
         self._held = []
 
+    def _await(self, page: Page, number: Callable[[], int], count: int) -> None:
+        end = time.monotonic() + PATIENCE
+        while number() < count:
+            assert time.monotonic() < end, f"{number()} of {count} in {PATIENCE:.0f} s"
+            page.wait_for_timeout(20)
+
     def _connect(self, page: WebSocketRoute) -> None:
+        self.connections += 1
         self._page, self._server = page, page.connect_to_server()
         self._held = []
         page.on_message(self._say)

@@ -7,6 +7,7 @@
 /** @import {Who} from "./identity.js" */
 /** @import {Standing} from "./session.js" */
 import { logout } from "./accounts.js";
+import { addressed, forget } from "./address_bar.js";
 import { Changes } from "./changes.js";
 import { Identity, onOtherUser, remember, remembered } from "./identity.js";
 import { Outgoing } from "./outgoing.js";
@@ -71,20 +72,22 @@ export class App {
     const user = this.identity?.who.user ?? "";
     this.session?.leave();
     this.identity = null;
+    this.store.drafts.clear();
     this.store.become("");
     this.outgoing.clear();
-    for (const sign of ["#", "@"]) shared.forget(`draft.${user}.${sign}`);
     for (const name of [`peers.${user}`, `read.${user}`]) shared.set(name, null);
     own.set("client_id", null);
+    forget();
   }
 
   /** @param {Who} who */
   #proved(who) {
-    if (!this.session?.welcome) {
+    const wasIn = Boolean(this.session?.welcome);
+    this.session?.leave();
+    if (!wasIn) {
       this.#begin(who);
       return;
     }
-    this.session.leave();
     this.identity = null;
     remember(who);
     location.reload();
@@ -111,13 +114,22 @@ export class App {
     if (isFirst) {
       this.outgoing.restore(this.store.user);
       this.signIn.close();
+      this.#reopen();
     }
     this.talk.connected();
+  }
+
+  /** Shows what was shown when the page was last loaded, if one is still there. */
+  #reopen() {
+    const address = addressed();
+    if (this.store.conversations.has(address)) this.store.open(address);
+    else forget();
   }
 
   /** @param {Standing} standing */
   #stands({ state, error, code }) {
     this.changes.mark("standing");
+    if (state === "connecting") this.signIn.stall(error);
     if (state !== "closed" || code === "GOODBYE_REASON_LEFT" || code === "GOODBYE_REASON_SUPERSEDED") return;
     const user = this.identity?.who.user ?? "";
     const isKnown = this.identity?.isAccount || code === "ERROR_CODE_UNAUTHENTICATED";

@@ -3,7 +3,7 @@
 import { VERBS, name, wantsName } from "./commands.js";
 import { element } from "./dom.js";
 
-/** Suggestions that are shown at a time; the others come as one goes down. */
+/** Suggestions that are shown at a time, if there is room; the others come as one goes down. */
 const SHOWN = 8;
 
 /** @typedef {{value: string, label: string, hint: string, start: number}} Suggestion */
@@ -15,6 +15,7 @@ export class Completion {
   #rooms;
   /** @type {Suggestion[]} */
   #suggestions = [];
+  /** -1: none, since what is typed may be meant as it stands. */
   #chosen = 0;
 
   /**
@@ -45,29 +46,29 @@ export class Completion {
 
   /** Tells whether a key was meant for the suggestions. @param {KeyboardEvent} event */
   handles(event) {
-    if (!this.isOpen || event.isComposing) return false;
+    if (!this.isOpen || event.isComposing || event.altKey) return false;
     const count = this.#suggestions.length;
     switch (event.key) {
       case "ArrowDown": this.#choose((this.#chosen + 1) % count); return true;
-      case "ArrowUp": this.#choose((this.#chosen + count - 1) % count); return true;
+      case "ArrowUp": this.#choose((Math.max(this.#chosen, 0) + count - 1) % count); return true;
       case "Escape": this.close(); return true;
       case "Tab": this.#accept(); return true;
-      case "Enter": return this.#isTyped() ? false : (this.#accept(), true);
+      case "Enter": return this.#isMeant() ? false : (this.#accept(), true);
       default: return false;
     }
   }
 
-  /** What is typed in full already needs no completion: Enter sends it. */
-  #isTyped() {
+  /** What is typed in full already, or may be, needs no completion: Enter sends it. */
+  #isMeant() {
     const { selectionStart, value } = this.#field;
     const chosen = this.#suggestions[this.#chosen];
-    return chosen !== undefined && value.slice(chosen.start, selectionStart) === chosen.value.trim();
+    return chosen === undefined || value.slice(chosen.start, selectionStart) === chosen.value.trim();
   }
 
   #suggest() {
     const { selectionStart, selectionEnd, value } = this.#field;
     this.#suggestions = selectionStart === selectionEnd ? this.#matching(value.slice(0, selectionStart)) : [];
-    this.#chosen = 0;
+    this.#chosen = /^\/join\s/i.test(value) ? -1 : 0; // a room to join may be a new one
     this.#show();
   }
 
@@ -84,7 +85,7 @@ export class Completion {
   }
 
   #accept() {
-    const chosen = this.#suggestions[this.#chosen];
+    const chosen = this.#suggestions[Math.max(this.#chosen, 0)];
     if (!chosen) return;
     this.#field.setRangeText(chosen.value, chosen.start, this.#field.selectionStart, "end");
     this.close();
@@ -98,14 +99,21 @@ export class Completion {
   }
 
   #show() {
-    const first = Math.max(0, this.#chosen - SHOWN + 1);
-    const shown = this.#suggestions.slice(first, first + SHOWN);
-    const rest = this.#suggestions.length - first - shown.length;
     this.#box.hidden = !this.isOpen;
+    let most = SHOWN;
+    this.#list(most);
+    while (most > 1 && this.#box.scrollHeight > this.#box.clientHeight) this.#list(--most);
+    if (this.isOpen && this.#chosen >= 0) this.#field.setAttribute("aria-activedescendant", `suggestion-${this.#chosen}`);
+    else this.#field.removeAttribute("aria-activedescendant");
+  }
+
+  /** Has so many of them in the box, with the chosen one. @param {number} most */
+  #list(most) {
+    const first = Math.max(0, this.#chosen - most + 1);
+    const shown = this.#suggestions.slice(first, first + most);
+    const rest = this.#suggestions.length - first - shown.length;
     this.#box.replaceChildren(...shown.map((it, index) => this.#option(it, first + index)));
     if (rest > 0) this.#box.append(element("p", { class: "more", "aria-hidden": "true" }, `${rest} more`));
-    if (this.isOpen) this.#field.setAttribute("aria-activedescendant", `suggestion-${this.#chosen}`);
-    else this.#field.removeAttribute("aria-activedescendant");
   }
 
   /**

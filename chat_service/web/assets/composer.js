@@ -4,7 +4,7 @@
 import { Completion } from "./completion.js";
 import { utf8Size } from "./contract.js";
 import { byId } from "./dom.js";
-import { shared } from "./storage.js";
+import { toast } from "./toasts.js";
 
 /** Milliseconds after which a draft is kept. */
 const SOON = 200;
@@ -18,6 +18,8 @@ export class Composer {
   #tooLong = byId("too-long", HTMLElement);
   #completion;
   #address = "";
+  /** Whether the field holds what is not kept: else what is kept is another tab's to change. */
+  #edited = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #keeping;
 
@@ -37,8 +39,11 @@ export class Composer {
       this.#enter();
     });
     this.#field.addEventListener("keydown", (event) => this.#keyed(event));
-    this.#field.addEventListener("input", () => this.#edited());
+    this.#field.addEventListener("input", () => this.#edit());
     window.addEventListener("pagehide", () => this.#keep());
+    store.drafts.onChange((address) => {
+      if (address === this.#address && !this.#edited) this.#fill(store.drafts.get(address));
+    });
   }
 
   focus() {
@@ -50,19 +55,14 @@ export class Composer {
    * @param {string} address
    */
   open(address) {
+    if (address === this.#address) return;
     this.#keep();
-    const isTyped = !this.#address && this.#field.value !== "";
+    const isFirst = this.#address === "";
     this.#address = address;
     const label = address.startsWith("#") ? `Message ${address}` : `Message ${address.slice(1)}`;
     this.#field.placeholder = label;
-    this.#fill(isTyped ? this.#field.value : shared.get(this.#draft(address)) ?? "");
-  }
-
-  /** Begins a line, for the user to go on. @param {string} text */
-  begin(text) {
-    this.#fill(text);
-    this.#keep();
-    this.focus();
+    if (isFirst && this.#field.value) this.#edit();
+    else this.#fill(this.#store.drafts.get(address));
   }
 
   /** @param {KeyboardEvent} event */
@@ -78,19 +78,35 @@ export class Composer {
   #enter() {
     if (!this.#store.user) return; // nobody is there yet to say it: it stays in the field
     const line = this.#field.value;
-    if (!line.trim() || this.#left() < 0) return;
+    if (!line.trim()) return;
+    if (this.#left() < 0) {
+      toast(`Not sent: ${this.#space()}`);
+      return;
+    }
     this.#completion.close();
     if (!this.#submit(line)) return;
-    this.#fill("");
+    this.#field.value = "";
+    this.#edit();
     this.#keep();
   }
 
-  #edited() {
-    this.#grow();
+  /** The user has changed what is in the field. */
+  #edit() {
+    this.#edited = true;
     this.#keeping ??= setTimeout(() => this.#keep(), SOON);
+    this.#draw();
+  }
+
+  #draw() {
+    this.#grow();
     const left = this.#left();
-    this.#tooLong.textContent = left < NEAR_LIMIT ? `${left} bytes left` : "";
+    this.#tooLong.textContent = left < NEAR_LIMIT ? this.#space() : "";
     this.#field.setAttribute("aria-invalid", String(left < 0));
+  }
+
+  #space() {
+    const left = this.#left();
+    return left < 0 ? `${-left} bytes too long` : `${left} bytes left`;
   }
 
   #left() {
@@ -100,7 +116,8 @@ export class Composer {
   /** @param {string} text */
   #fill(text) {
     this.#field.value = text;
-    this.#edited();
+    this.#edited = false;
+    this.#draw();
   }
 
   #grow() {
@@ -112,11 +129,8 @@ export class Composer {
   #keep() {
     clearTimeout(this.#keeping);
     this.#keeping = undefined;
-    if (this.#address && this.#store.user) shared.set(this.#draft(this.#address), this.#field.value || null);
-  }
-
-  /** @param {string} address */
-  #draft(address) {
-    return `draft.${this.#store.user}.${address}`;
+    if (!this.#edited || !this.#address || !this.#store.user) return;
+    this.#edited = false;
+    this.#store.keepDraft(this.#address, this.#field.value);
   }
 }

@@ -2,18 +2,24 @@
 
 /** @import {Member, Message} from "./contract.js" */
 /** @import {Sending} from "./outgoing.js" */
-import { milliseconds } from "./contract.js";
+import { integer, milliseconds } from "./contract.js";
+import { stand } from "./grouping.js";
 
 /** Items that are kept in memory; older ones are the server's to tell again. */
 const MAX_ITEMS = 200_000;
 const MARGIN = 10_000;
 
 /**
+ * @typedef {{seq: number, number: number}} Place how far a conversation was read: to a seq, and to the
+ *   number of the last message up to there, since numbers tell how many messages are not here
+ *
  * @typedef {object} Said
  * @property {"message"} kind
  * @property {string} key unique in its conversation
  * @property {number} seq
+ * @property {number} number
  * @property {number} at milliseconds since 1970
+ * @property {number} begin that of the first message of its group
  * @property {string} sender
  * @property {string} text
  * @property {number} [height] pixels, once it was shown
@@ -23,7 +29,7 @@ const MARGIN = 10_000;
  * @property {"notice"} kind
  * @property {string} key
  * @property {number} seq that of its event, or of what it came behind
- * @property {number} at
+ * @property {number} at that of what it stands behind; 0 if there is nothing
  * @property {string} text
  * @property {"" | "error" | "announcement" | "gap" | "help"} tone
  * @property {string} [room] one to join by a click
@@ -31,6 +37,9 @@ const MARGIN = 10_000;
  *
  * @typedef {Said | Notice | Sending} Item
  */
+
+/** Nothing was read. @type {Place} */
+export const NOWHERE = { seq: 0, number: 0 };
 
 export class Conversation {
   /** @type {(Said | Notice)[]} in the order of seq */
@@ -41,12 +50,14 @@ export class Conversation {
   loading = false;
   /** Whether the latest messages were asked for. */
   loaded = false;
+  /** Whether anything was ever exchanged there: with whom nothing was may not even exist. */
+  exchanged = false;
   unread = 0;
   mentions = 0;
-  /** The last seq that was read. */
-  lastRead = 0;
-  /** Where the unread began when it was opened; 0 if nothing was. */
-  marker = 0;
+  /** How far it was read. */
+  read = NOWHERE;
+  /** Behind which place there was something new when it came into view. @type {Place | null} */
+  marker = null;
   /** @type {Map<string, Member>} */
   members = new Map();
   /** Whether there are more members than were told. */
@@ -73,7 +84,30 @@ export class Conversation {
 
   /** The seq of the oldest message, to ask for what came before; 0 if there is none. */
   get firstSeq() {
-    return this.items.find((item) => item.kind === "message")?.seq ?? 0;
+    return this.#oldest?.seq ?? 0;
+  }
+
+  /** Where it ends. @type {Place} */
+  get end() {
+    const latest = this.items.findLast((item) => item.kind === "message");
+    return { seq: this.lastSeq, number: latest?.number ?? this.read.number };
+  }
+
+  /** The seq behind which the new begin; null if there is none, or history does not reach it yet. */
+  get line() {
+    const { marker } = this;
+    return marker === null || this.missing(marker) > 0 ? null : marker.seq;
+  }
+
+  /** How many messages behind a place are not here, but the server's to tell. @param {Place} place */
+  missing(place) {
+    const oldest = this.#oldest;
+    if (!oldest || !this.more || oldest.seq <= place.seq) return 0;
+    return Math.max(0, oldest.number - 1 - place.number);
+  }
+
+  get #oldest() {
+    return this.items.find((item) => item.kind === "message");
   }
 
   /** Tells whether a message is here. @param {number} seq */
@@ -90,6 +124,7 @@ export class Conversation {
       if (this.#seqs.has(item.seq)) return false;
       this.#seqs.add(item.seq);
     }
+    stand(item, this.items.at(-1));
     this.items.push(item);
     if (this.items.length > MAX_ITEMS + MARGIN) this.#forget();
     return true;
@@ -106,7 +141,16 @@ export class Conversation {
     const isOlder = (fresh.at(-1)?.seq ?? 0) <= (this.items[0]?.seq ?? Infinity);
     this.items = [...fresh, ...this.items];
     if (!isOlder) this.items.sort((one, other) => one.seq - other.seq);
+    this.#standFirst(isOlder ? fresh.length : this.items.length);
     return fresh;
+  }
+
+  /** Notes how so many items stand, and those behind them as far as it matters. @param {number} count */
+  #standFirst(count) {
+    for (const [index, item] of this.items.entries()) {
+      const isNews = stand(item, this.items[index - 1]);
+      if (index >= count && !isNews) return;
+    }
   }
 
   /** Forgets everything that was said: another log counts from here. */
@@ -115,8 +159,8 @@ export class Conversation {
     this.#seqs.clear();
     this.more = true;
     this.loaded = false;
-    this.marker = 0;
-    this.lastRead = 0;
+    this.marker = null;
+    this.read = NOWHERE;
   }
 
   #forget() {
@@ -133,6 +177,7 @@ export class Conversation {
  * @param {number} seq
  * @returns {Said}
  */
-export function asItem({ sender, text, sentAt }, seq) {
-  return { kind: "message", key: `m${seq}`, seq, at: milliseconds(sentAt), sender, text };
+export function asItem({ sender, number, text, sentAt }, seq) {
+  const at = milliseconds(sentAt);
+  return { kind: "message", key: `m${seq}`, seq, number: integer(number), at, begin: at, sender, text };
 }

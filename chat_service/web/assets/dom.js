@@ -32,6 +32,11 @@ export function byId(id, kind) {
   throw new Error(`the page has no ${kind.name} #${id}`);
 }
 
+/** Tells whether a dialog is open, to which all keys go then. */
+export function isDialogOpen() {
+  return document.querySelector("dialog[open]") !== null;
+}
+
 /**
  * Makes a plain button.
  * @param {string} label
@@ -51,6 +56,17 @@ export function button(label, act, attributes = {}) {
  */
 export function avatar(name, size = "") {
   return element("span", { class: `avatar ${size} hue-${hue(name)}`, "aria-hidden": "true" }, initial(name));
+}
+
+const collator = new Intl.Collator(undefined, { numeric: true });
+
+/**
+ * Compares names as people order them, 2 before 10.
+ * @param {string} one
+ * @param {string} other
+ */
+export function compareNames(one, other) {
+  return collator.compare(one, other);
 }
 
 /** @param {string} name */

@@ -1,11 +1,11 @@
 /** The side parts, which on narrow screens slide over the conversation. */
 
-import { byId } from "./dom.js";
+import { byId, isDialogOpen } from "./dom.js";
 import { shared } from "./storage.js";
 
 /** Widths below which a part is a drawer; the style sheet has the same. */
-const NARROW = matchMedia("(max-width: 760px)");
-const MEDIUM = matchMedia("(max-width: 1060px)");
+const NARROW = matchMedia("(max-width: 47.5em)");
+const MEDIUM = matchMedia("(max-width: 66.25em)");
 
 export class Drawers {
   #sidebar = new Drawer("sidebar", "sidebar-open", "sidebar-close", NARROW);
@@ -13,9 +13,11 @@ export class Drawers {
 
   constructor() {
     const all = [this.#sidebar, this.#members];
-    byId("scrim", HTMLElement).addEventListener("click", () => this.close());
+    for (const id of ["scrim", "skip-to-field", "skip-to-messages"]) {
+      byId(id, HTMLElement).addEventListener("click", () => this.close());
+    }
     document.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !event.defaultPrevented) this.close();
+      if (event.key === "Escape" && !event.defaultPrevented && !isDialogOpen()) this.close();
     });
     for (const drawer of all) {
       drawer.onChange = () => {
@@ -25,6 +27,11 @@ export class Drawers {
       };
       drawer.settle();
     }
+  }
+
+  /** Shows the conversations, wherever there is room for them. */
+  showConversations() {
+    this.#sidebar.show();
   }
 
   /** Closes what covers the conversation. */
@@ -66,6 +73,10 @@ class Drawer {
   /** Opens where there is room beside the conversation, unless the user has closed it. */
   settle() {
     this.#set(!this.#narrow.matches && shared.get(`closed.${this.#name}`) !== true, false);
+  }
+
+  show() {
+    if (!this.#open) this.#set(true, true);
   }
 
   uncover() {

@@ -5,13 +5,15 @@
 
 import { element } from "./dom.js";
 
-const CODE_BLOCK = /```(?:[a-z0-9+-]*\n)?([^]*?)```/;
+/** A block ends its line, so the end of the line behind it is a part of it. */
+const CODE_BLOCK = /```(?:[a-z0-9+-]*\n)?([^]*?)```\n?/;
 const CODE = /`([^`\n]+)`/;
 const LINK = /https?:\/\/[^\s<>"'`]+/i;
 const MENTION = /(?<![\p{L}\p{M}\p{N}_@./-])@([\p{L}\p{N}][\p{L}\p{M}\p{N}_.-]{0,31})/u;
 const TOKEN = new RegExp([CODE_BLOCK, CODE, LINK, MENTION].map((it) => it.source).join("|"), "giu");
-/** Punctuation behind a link belongs to the sentence. */
-const TRAILING = /[.,:;!?)\]}'"*]+$/;
+/** Punctuation behind a link belongs to the sentence, and so does a bracket that opens before it. */
+const PUNCTUATION = ".,:;!?*";
+const BRACKETS = ["()", "[]", "{}"];
 
 /**
  * Returns the nodes that show a text to a user.
@@ -68,14 +70,37 @@ function mention(whole, name, me) {
 
 /** @param {string} whole */
 function link(whole) {
-  const balanced = whole.endsWith(")") && whole.includes("(") ? whole : whole.replace(TRAILING, "");
+  const address = unpunctuated(whole);
   let url;
   try {
-    url = new URL(balanced);
+    url = new URL(address);
   } catch {
     return [whole];
   }
   if (!["http:", "https:"].includes(url.protocol)) return [whole];
   const attributes = { href: url.href, target: "_blank", rel: "noopener noreferrer", dir: "ltr" };
-  return [element("a", attributes, balanced), whole.slice(balanced.length)];
+  return [element("a", attributes, address), whole.slice(address.length)];
+}
+
+/** Returns a link without what the sentence has put behind it. @param {string} link */
+function unpunctuated(link) {
+  const surplus = new Map(BRACKETS.map((pair) => [pair.charAt(1), surplusOf(link, pair)]));
+  let end = link.length;
+  while (end > 0) {
+    const last = link.charAt(end - 1);
+    const left = surplus.get(last) ?? 0;
+    if (left <= 0 && !PUNCTUATION.includes(last)) break;
+    surplus.set(last, left - 1);
+    end -= 1;
+  }
+  return link.slice(0, end);
+}
+
+/**
+ * Returns how many more brackets close than open.
+ * @param {string} text
+ * @param {string} pair
+ */
+function surplusOf(text, pair) {
+  return text.split(pair.charAt(1)).length - text.split(pair.charAt(0)).length;
 }

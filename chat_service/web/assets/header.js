@@ -13,7 +13,9 @@ export function drawHeader(store) {
   const { conversation } = store;
   byId("title-name", HTMLElement).textContent = conversation.isRoom ? conversation.address : conversation.name;
   byId("subtitle", HTMLElement).textContent = subtitle(store);
-  byId("leave", HTMLButtonElement).hidden = !conversation.isRoom || conversation.address === LOBBY;
+  const leave = byId("leave", HTMLButtonElement);
+  leave.hidden = conversation.address === LOBBY;
+  leave.textContent = conversation.isRoom ? "Leave" : "Close";
   byId("members-toggle", HTMLButtonElement).hidden = !conversation.isRoom;
   document.body.classList.toggle("in-private", !conversation.isRoom);
 }
@@ -53,18 +55,20 @@ export function drawMe(user, isAccount) {
 export class Banner {
   #banner = byId("banner", HTMLElement);
   #text = byId("banner-text", HTMLElement);
+  #retry = byId("banner-retry", HTMLButtonElement);
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
   /** @param {() => void} retry */
   constructor(retry) {
-    byId("banner-retry", HTMLButtonElement).addEventListener("click", retry);
+    this.#retry.addEventListener("click", retry);
   }
 
   /** @param {Standing | null} standing null: there is no session, and none is wanted */
   draw(standing) {
     const told = standing ? trouble(standing) : "";
     this.#text.textContent = told;
+    this.#retry.textContent = standing?.state === "closed" ? "Go on here" : "Try now";
     if (!told) {
       clearTimeout(this.#timer);
       this.#timer = undefined;
@@ -81,6 +85,7 @@ export class Banner {
 function trouble({ state, error, code }) {
   const why = error ? ` (${error})` : "";
   if (state === "connecting") return `Connecting …${why}`;
+  if (state === "slow") return "The server is slow to answer …";
   if (state === "reconnecting") return `Connection lost, reconnecting …${why}`;
   return code === "GOODBYE_REASON_SUPERSEDED" ? "Another window goes on in this one’s place" : "";
 }

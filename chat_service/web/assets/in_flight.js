@@ -48,8 +48,10 @@ export class InFlight {
     this.#onDue = onDue;
   }
 
-  get size() {
-    return this.#byRef.size;
+  /** Whether something was written and is not answered yet. */
+  get isAwaited() {
+    for (const { due } of this.#byRef.values()) if (!due) return true;
+    return false;
   }
 
   /**

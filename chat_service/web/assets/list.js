@@ -16,6 +16,16 @@ const LEAST_MARGIN = 200;
 /** Pixels from the end that count as being at the end. */
 const NEAR_END = 40;
 const FIRST_GUESS = 48;
+/** How much of what is seen is above an item that is gone to. */
+const CONTEXT = 0.25;
+
+/** Parts of what is seen that a key goes on; the rest stays to be found again. @type {Record<string, number>} */
+const PAGES = { PageUp: -0.9, PageDown: 0.9 };
+
+/** @param {KeyboardEvent} event */
+function isModified({ altKey, metaKey, shiftKey }) {
+  return altKey || metaKey || shiftKey;
+}
 
 /**
  * @template {Measured} Item
@@ -28,6 +38,7 @@ const FIRST_GUESS = 48;
  * @property {() => Item[]} items
  * @property {(item: Item, before: Item | undefined) => string} look what a row's appearance depends on
  * @property {(item: Item, before: Item | undefined) => HTMLElement} row
+ * @property {() => void} onDrawn there are other rows in the document, which are not measured yet
  * @property {() => void} onStart the first item comes near
  * @property {(atEnd: boolean) => void} onEnd whether the end is seen
  */
@@ -61,15 +72,21 @@ export class WindowedList {
     this.#list = list;
     this.#source = source;
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    scroller.addEventListener("keydown", (event) => this.#keyed(event));
     new ResizeObserver(() => this.refresh()).observe(scroller);
   }
 
-  /** Shows other items, from the end. */
-  reset() {
+  /**
+   * Shows other items: from the end, or so that one of them is seen, with some of those before it.
+   * @param {Item} [item]
+   */
+  reset(item) {
     this.#list.replaceChildren();
     this.#shown.clear();
-    this.atEnd = true;
-    this.refresh();
+    this.#items = this.#source.items();
+    this.atEnd = item === undefined;
+    this.#draw(item ? { item, offset: this.#scroller.clientHeight * CONTEXT } : null);
+    if (item) this.#scrolled(); // the end may be seen as well
   }
 
   /** Shows what the items are now; what is seen stays where it is. */
@@ -82,6 +99,32 @@ export class WindowedList {
   jumpToEnd() {
     this.atEnd = true;
     this.refresh();
+  }
+
+  /**
+   * Turns the page though the focus is in a field, unless what is in the field has pages itself.
+   * @param {KeyboardEvent} event
+   */
+  page(event) {
+    const pages = PAGES[event.key];
+    const field = event.currentTarget;
+    if (!pages || event.ctrlKey || isModified(event) || !(field instanceof HTMLElement)) return;
+    if (field.scrollHeight > field.clientHeight) return;
+    event.preventDefault();
+    this.#scroller.scrollBy({ top: pages * this.#scroller.clientHeight });
+  }
+
+  /**
+   * Goes to the ends of the list: those that the browser would go to are where they were when the
+   * key was pressed, which heights that are measured on the way push away.
+   * @param {KeyboardEvent} event
+   */
+  #keyed(event) {
+    if (isModified(event)) return;
+    if (event.key === "End") this.jumpToEnd();
+    else if (event.key === "Home") this.#scroller.scrollTop = 0;
+    else return;
+    event.preventDefault();
   }
 
   #scrolled() {
@@ -163,10 +206,18 @@ export class WindowedList {
       const item = /** @type {Item} */ (this.#items[index]);
       kept.set(item.key, this.#row(item, this.#items[index - 1]));
     }
-    arrange(this.#list, [...kept.values()].map((it) => it.row));
+    this.#arrange([...kept.values()].map((it) => it.row));
     this.#shown = kept;
     this.#first = first;
     this.#end = end;
+    this.#source.onDrawn();
+  }
+
+  /** The focus in a row that goes is the list's then, which the keys still scroll. @param {HTMLElement[]} rows */
+  #arrange(rows) {
+    const focused = this.#list.contains(document.activeElement);
+    arrange(this.#list, rows);
+    if (focused && !this.#list.contains(document.activeElement)) this.#scroller.focus({ preventScroll: true });
   }
 
   /**

@@ -2,6 +2,7 @@
 
 /** @import {Item} from "./conversation.js" */
 import { AccountDialog } from "./account.js";
+import { addressed, correct, note } from "./address_bar.js";
 import { App } from "./app.js";
 import { Composer } from "./composer.js";
 import { byId } from "./dom.js";
@@ -11,7 +12,7 @@ import { WindowedList } from "./list.js";
 import { Live } from "./live.js";
 import { Members } from "./members.js";
 import { Notifications } from "./notifications.js";
-import { Rows, refreshTimes } from "./rows.js";
+import { Rows, refreshTimes, unfoldShort } from "./rows.js";
 import { Sidebar } from "./sidebar.js";
 
 /** Milliseconds after which "5 minutes ago" is another time. */
@@ -64,7 +65,7 @@ new AccountDialog(() => app.identity, () => app.register(), () => void app.signO
 
 const rows = new Rows({
   me: () => store.user,
-  marker: () => store.conversation.marker,
+  line: () => store.conversation.line,
   retry: (sending) => outgoing.retry(sending),
   discard: (sending) => outgoing.discard(sending),
   join,
@@ -80,17 +81,23 @@ const list = new WindowedList(scroller, messages, {
   },
   look: (item, before) => rows.look(item, before),
   row: (item, before) => rows.row(item, before),
+  onDrawn: () => unfoldShort(messages),
   onStart: () => void talk.older(),
   onEnd: (atEnd) => {
     latest.hidden = atEnd;
+    if (atEnd) store.read();
   },
 });
 
 let shown = "";
 let drawn = false;
+/** Whether it is known what was said there, and so where to begin to read. */
+let known = false;
+
+store.isEndSeen = () => known && shown === store.current && list.atEnd;
 
 changes.listen((topics) => {
-  if (topics.has("current") && (shown !== store.current || !drawn)) show();
+  if (topics.has("current") && (shown !== store.current || !known)) show();
   else if (topics.has("items")) list.refresh();
   if (topics.has("list")) sidebar.draw();
   if (topics.has("members")) members.draw();
@@ -101,14 +108,26 @@ changes.listen((topics) => {
   if (topics.has("roster")) talk.refreshRoster();
   if (topics.has("stale")) talk.stale();
   if (topics.has("items") || topics.has("current")) drawBeginning();
+  if (topics.has("list") || topics.has("current")) drawLatest();
 });
 
 function show() {
+  if (drawn && shown !== store.current) live.tell(store.conversation.isRoom ? store.current : store.conversation.name);
   drawn = store.user !== "";
+  known = store.conversation.loaded;
   shown = store.current;
   scroller.setAttribute("aria-label", `Messages, ${shown}`);
-  list.reset();
-  if (drawn) composer.open(shown);
+  list.reset(store.firstUnread);
+  if (!drawn) return;
+  composer.open(shown);
+  note(shown);
+}
+
+/** What lies below, where one has scrolled up. */
+function drawLatest() {
+  const { unread, mentions, isRoom } = store.conversation;
+  byId("latest-text", HTMLElement).textContent = unread > 0 ? `${unread} new` : "Latest";
+  latest.classList.toggle("primary", mentions > 0 || (unread > 0 && !isRoom));
 }
 
 function drawBeginning() {
@@ -122,15 +141,30 @@ function drawBeginning() {
 }
 
 store.onHeard = (heard) => {
-  if (heard.conversation.address === store.current && document.visibilityState === "visible") live.tell(heard);
+  if (document.visibilityState === "visible") live.hear(heard, heard.conversation.address === store.current);
   if (!store.attentive()) notifications.tell(heard);
 };
+
+store.onTold = (text) => live.tell(text);
+outgoing.onFailed = ({ error }) => live.tell(error);
 
 latest.addEventListener("click", () => {
   list.jumpToEnd();
   focusField();
 });
-byId("leave", HTMLButtonElement).addEventListener("click", () => void talk.leave(store.current));
+byId("leave", HTMLButtonElement).addEventListener("click", () => void talk.leave(store.current).then(focusField));
+byId("sign-in", HTMLElement).addEventListener("close", focusField);
+byId("text", HTMLElement).addEventListener("keydown", (event) => list.page(event));
+byId("skip-to-conversations", HTMLElement).addEventListener("click", (event) => {
+  event.preventDefault();
+  drawers.showConversations();
+  sidebar.focus();
+});
+window.addEventListener("popstate", () => {
+  const address = addressed();
+  if (store.conversations.has(address)) open(address);
+  else if (address) correct(store.current); // one has left it, or never was there
+});
 setInterval(() => refreshTimes(messages), A_WHILE);
 
 void app.start();

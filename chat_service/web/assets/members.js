@@ -2,7 +2,7 @@
 
 /** @import {Member} from "./contract.js" */
 /** @import {Store} from "./store.js" */
-import { avatar, button, byId, element } from "./dom.js";
+import { avatar, button, byId, compareNames, element } from "./dom.js";
 import { KeyedRows, arrange, keepingFocus } from "./keyed.js";
 
 /** Rows that are drawn at most; more could not be read. */
@@ -32,7 +32,7 @@ export class Members {
 
   draw() {
     const { members, moreMembers } = this.#store.conversation;
-    const all = [...members.values()].sort((one, other) => one.user.localeCompare(other.user));
+    const all = [...members.values()].sort((one, other) => compareNames(one.user, other.user));
     const here = all.filter((it) => it.online);
     const away = all.filter((it) => !it.online);
     const rows = this.#rows.draw([...here, ...away].slice(0, MOST));

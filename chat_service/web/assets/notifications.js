@@ -6,6 +6,8 @@ import { shared } from "./storage.js";
 import { toast } from "./toasts.js";
 
 const MOST_LETTERS = 200;
+/** Milliseconds in which another tab tells that it was read there: twice what that takes. */
+const AGREE = 1_000;
 
 export class Notifications {
   #bell = byId("bell", HTMLButtonElement);
@@ -23,9 +25,15 @@ export class Notifications {
     return "Notification" in window && Notification.permission === "granted" && shared.get("notify") === true;
   }
 
+  /** Notifies of what concerns the user, unless it is read in another tab. @param {Heard} heard */
+  tell(heard) {
+    if (!this.on || (heard.conversation.isRoom && !heard.mentioned)) return;
+    setTimeout(() => this.#show(heard), AGREE);
+  }
+
   /** @param {Heard} heard */
-  tell({ conversation, item, mentioned }) {
-    if (!this.on || (conversation.isRoom && !mentioned)) return;
+  #show({ conversation, item }) {
+    if (item.seq <= conversation.read.seq) return;
     const title = conversation.isRoom ? `${item.sender} in ${conversation.address}` : item.sender;
     // One a conversation, however many tabs and messages there are.
     const options = { body: item.text.slice(0, MOST_LETTERS), tag: conversation.address };

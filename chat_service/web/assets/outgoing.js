@@ -21,6 +21,7 @@ import { own } from "./storage.js";
  * @property {number} seq of its Ack, or 0
  * @property {string} error why it failed, for people
  * @property {number} [height]
+ * @property {boolean} [open] whether a long text is shown whole
  */
 
 /** Codes that say "later": worth another try without asking the user. */
@@ -144,6 +145,9 @@ export class Outgoing {
   /** Tells whether a message is shown already. Set by the store. @type {(to: string, seq: number) => boolean} */
   isHere = () => false;
 
+  /** Told of what was refused for good. @type {(sending: Sending) => void} */
+  onFailed = () => {};
+
   /**
    * @param {Sending} sending
    * @param {Error} error
@@ -158,6 +162,7 @@ export class Outgoing {
     }
     this.#fail(sending, `Not sent: ${error.message}`);
     this.#changed();
+    this.onFailed(sending);
   }
 
   /**

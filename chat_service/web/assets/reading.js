@@ -1,6 +1,7 @@
 /** What was read, kept for each conversation and shared by the tabs of a user. */
 
-/** @import {Conversation, Said} from "./conversation.js" */
+/** @import {Conversation, Place, Said} from "./conversation.js" */
+import { NOWHERE } from "./conversation.js";
 import { mentions } from "./format.js";
 import { shared } from "./storage.js";
 
@@ -10,15 +11,15 @@ const SOON = 500;
 export class Reading {
   #user = "";
   #epoch = "";
-  /** @type {Record<string, number>} the last seq read, by address */
-  #last = {};
+  /** @type {Record<string, Place>} how far was read, by address */
+  #places = {};
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #keeping;
 
   /** @param {string} user */
   recall(user) {
     this.#user = user;
-    this.#last = this.#kept().last;
+    this.#places = this.#kept().places;
   }
 
   /**
@@ -28,21 +29,30 @@ export class Reading {
   enter(epoch) {
     const same = epoch === this.#epoch || (this.#epoch === "" && this.#kept().epoch === epoch);
     this.#epoch = epoch;
-    if (!same) this.#last = {};
+    if (!same) this.#places = {};
     return same;
   }
 
   /** @param {string} address */
   last(address) {
-    return this.#last[address] ?? 0;
+    return this.#places[address] ?? NOWHERE;
   }
 
   /** Takes a conversation as read to its end. @param {Conversation} conversation */
   read(conversation) {
-    conversation.lastRead = Math.max(conversation.lastRead, conversation.lastSeq);
+    this.readTo(conversation, conversation.end);
     conversation.unread = 0;
     conversation.mentions = 0;
-    this.#last[conversation.address] = conversation.lastRead;
+  }
+
+  /**
+   * Takes a conversation as read up to a place; what is unread then is not counted yet.
+   * @param {Conversation} conversation
+   * @param {Place} place
+   */
+  readTo(conversation, place) {
+    if (place.seq > conversation.read.seq) conversation.read = place;
+    this.#places[conversation.address] = conversation.read;
     this.#keeping ??= setTimeout(() => this.#keep(), SOON);
   }
 
@@ -51,22 +61,29 @@ export class Reading {
     const kept = this.#kept();
     if (kept.epoch !== this.#epoch) return;
     for (const conversation of conversations) {
-      const last = Math.max(conversation.lastRead, kept.last[conversation.address] ?? 0);
-      this.#last[conversation.address] = conversation.lastRead = last;
+      const place = kept.places[conversation.address] ?? NOWHERE;
+      if (place.seq > conversation.read.seq) conversation.read = place;
+      this.#places[conversation.address] = conversation.read;
       if (conversation.unread > 0) this.count(conversation);
     }
   }
 
-  /** The seq of the first message that is unread; 0 if there is none here. @param {Conversation} conversation */
+  /** The first message here that is unread. @param {Conversation} conversation */
   firstUnread(conversation) {
-    return conversation.items.find((it) => this.#isUnread(conversation, it))?.seq ?? 0;
+    return conversation.items.find((it) => this.#isUnread(conversation, it));
   }
 
-  /** Counts what is unread anew. @param {Conversation} conversation */
+  /** Counts what is unread anew; who is mentioned in what is not here, nobody knows. @param {Conversation} conversation */
   count(conversation) {
     const unread = conversation.items.filter((it) => this.#isUnread(conversation, it));
-    conversation.unread = unread.length;
+    conversation.unread = unread.length + conversation.missing(conversation.read);
     conversation.mentions = unread.filter((it) => mentions(it.text, this.#user)).length;
+    this.mark(conversation);
+  }
+
+  /** Lets the new begin behind what was read. @param {Conversation} conversation */
+  mark(conversation) {
+    conversation.marker = conversation.unread > 0 ? conversation.read : null;
   }
 
   /**
@@ -75,6 +92,7 @@ export class Reading {
    * @param {boolean} mentioned
    */
   add(conversation, mentioned) {
+    if (conversation.unread === 0) conversation.marker = conversation.read;
     conversation.unread += 1;
     if (mentioned) conversation.mentions += 1;
   }
@@ -85,17 +103,17 @@ export class Reading {
    * @returns {item is Said}
    */
   #isUnread(conversation, item) {
-    return item.kind === "message" && item.seq > conversation.lastRead && item.sender !== this.#user;
+    return item.kind === "message" && item.seq > conversation.read.seq && item.sender !== this.#user;
   }
 
-  /** @returns {{epoch: string, last: Record<string, number>}} */
+  /** @returns {{epoch: string, places: Record<string, Place>}} */
   #kept() {
     const kept = shared.get(`read.${this.#user}`);
-    return { epoch: kept?.epoch ?? "", last: kept?.last ?? {} };
+    return { epoch: kept?.epoch ?? "", places: kept?.places ?? {} };
   }
 
   #keep() {
     this.#keeping = undefined;
-    if (this.#user) shared.set(`read.${this.#user}`, { epoch: this.#epoch, last: this.#last });
+    if (this.#user) shared.set(`read.${this.#user}`, { epoch: this.#epoch, places: this.#places });
   }
 }

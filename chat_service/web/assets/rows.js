@@ -2,12 +2,11 @@
 
 /** @import {Item, Notice, Said} from "./conversation.js" */
 /** @import {Sending} from "./outgoing.js" */
-import { ago, dayName, dayOf, exact, timeOfDay } from "./clock.js";
+import { ago, dayName, exact, timeOfDay } from "./clock.js";
 import { avatar, button, element } from "./dom.js";
 import { format, mentions } from "./format.js";
+import { isContinued, newDay } from "./grouping.js";
 
-/** Milliseconds within which messages of one sender go together. */
-const TOGETHER = 5 * 60_000;
 /** What is longer is folded at first. */
 const MANY_LINES = 16;
 const MANY_LETTERS = 1_200;
@@ -15,7 +14,7 @@ const MANY_LETTERS = 1_200;
 /**
  * @typedef {object} Setting
  * @property {() => string} me
- * @property {() => number} marker the last seq that was read when the conversation was opened, or 0
+ * @property {() => number | null} line the seq behind which the new begin, if they do
  * @property {(sending: Sending) => void} retry
  * @property {(sending: Sending) => void} discard
  * @property {(room: string) => void} join
@@ -37,7 +36,8 @@ export class Rows {
    */
   look(item, before) {
     const state = item.kind === "sending" ? item.state + item.error : "";
-    return `${newDay(item, before)} ${isContinued(item, before)} ${this.#isFirstNew(item, before)} ${state}`;
+    const isOpen = item.kind !== "notice" && item.open;
+    return `${newDay(item, before)} ${isContinued(item, before)} ${this.#isFirstNew(item, before)} ${isOpen} ${state}`;
   }
 
   /**
@@ -47,13 +47,14 @@ export class Rows {
   row(item, before) {
     const row = element("li", { class: "row", "data-key": item.key });
     if (newDay(item, before)) {
-      row.append(element("h2", { class: "day" }, element("span", {}, dayName(item.at))));
+      row.append(element("h2", { class: "day" }, element("span", { "data-at": item.at }, dayName(item.at))));
     }
-    if (this.#isFirstNew(item, before)) {
+    const isFirstNew = this.#isFirstNew(item, before);
+    if (isFirstNew) {
       row.append(element("p", { class: "new" }, element("span", {}, "New")));
     }
     if (item.kind === "notice") row.append(this.#notice(item));
-    else row.append(this.#message(item, isContinued(item, before)));
+    else row.append(this.#message(item, isContinued(item, before) && !isFirstNew));
     return row;
   }
 
@@ -62,12 +63,13 @@ export class Rows {
    * @param {Item | undefined} before
    */
   #isFirstNew(item, before) {
-    const marker = this.#setting.marker();
-    return marker > 0 && item.kind !== "sending" && item.seq > marker && (before?.seq ?? 0) <= marker;
+    const line = this.#setting.line();
+    return line !== null && item.kind !== "sending" && item.seq > line && (before?.seq ?? 0) <= line;
   }
 
   /** @param {Notice} notice */
   #notice(notice) {
+    if (notice.tone === "help") return help(notice.text);
     const line = element("p", { class: `notice ${notice.tone}` }, element("bdi", {}, notice.text));
     const { room } = notice;
     if (room) line.append(" ", button(`Join ${room}`, () => this.#setting.join(room), { class: "small" }));
@@ -103,7 +105,10 @@ export class Rows {
     const isOther = item.sender !== this.#setting.me();
     const name = element("bdi", { class: continued ? "hidden" : "sender" }, item.sender);
     const sender = isOther && !continued
-      ? button("", () => this.#setting.write(item.sender), { class: "sender-button", title: `Write to ${item.sender}` })
+      ? button("", () => this.#setting.write(item.sender), {
+        class: "sender-button", title: `Write to ${item.sender}`,
+        tabindex: -1, // or every message would be a stop; the members offer the same
+      })
       : name;
     if (sender !== name) sender.append(name);
     return element("header", { class: "message-head" }, sender, time);
@@ -116,14 +121,12 @@ export class Rows {
   #body(item, me) {
     const body = element("div", { class: "text", dir: "auto" }, ...format(item.text, me));
     const isLong = item.text.length > MANY_LETTERS || item.text.split("\n", MANY_LINES + 1).length > MANY_LINES;
-    if (!isLong || (item.kind === "message" && item.open)) return [body];
+    if (!isLong || item.open) return [body];
     body.classList.add("folded");
     const unfold = button("Show all of it", () => {
-      body.classList.remove("folded");
-      unfold.remove();
-      if (item.kind === "message") item.open = true;
+      item.open = true;
       this.#setting.resized();
-    }, { class: "plain small" });
+    }, { class: "unfold plain small" });
     return [body, unfold];
   }
 
@@ -140,29 +143,31 @@ export class Rows {
   }
 }
 
-/** Brings relative times up to date. @param {HTMLElement} list */
+/** Returns what each line says behind its tab about what is before. @param {string} text */
+function help(text) {
+  const lines = text.split("\n").map((line) => line.split("\t"));
+  return element("dl", { class: "notice help" }, ...lines.flatMap(([what = "", meaning = ""]) => (
+    [element("dt", {}, what), element("dd", {}, meaning)]
+  )));
+}
+
+/** Unfolds what is not cut by its fold: many letters need not take much room. @param {HTMLElement} list */
+export function unfoldShort(list) {
+  for (const body of list.querySelectorAll(".folded")) {
+    if (body.scrollHeight > body.clientHeight) continue;
+    body.classList.remove("folded");
+    body.parentElement?.querySelector(".unfold")?.remove();
+  }
+}
+
+/** Brings the names of days and relative times up to date. @param {HTMLElement} list */
 export function refreshTimes(list) {
+  for (const day of list.querySelectorAll(".day span")) {
+    const shown = dayName(Number(day.getAttribute("data-at")));
+    if (day.textContent !== shown) day.textContent = shown;
+  }
   for (const time of list.querySelectorAll("article:not(.continued) time")) {
     const shown = ago(Date.parse(time.getAttribute("datetime") ?? ""));
     if (time.textContent !== shown) time.textContent = shown;
   }
-}
-
-/**
- * @param {Item} item
- * @param {Item | undefined} before
- */
-function newDay(item, before) {
-  return before === undefined || dayOf(item.at) !== dayOf(before.at);
-}
-
-/**
- * @param {Item} item
- * @param {Item | undefined} before
- */
-function isContinued(item, before) {
-  return (
-    item.kind !== "notice" && before !== undefined && before.kind !== "notice" &&
-    item.sender === before.sender && item.at - before.at < TOGETHER && !newDay(item, before)
-  );
 }

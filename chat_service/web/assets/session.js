@@ -23,6 +23,12 @@ const PATIENCE = 15_000;
 /** Milliseconds of silence after which the server is asked for a sign of life, and to wait for it. */
 const SILENCE = 25_000;
 const SIGN_OF_LIFE = 5_000;
+/**
+ * Milliseconds that commands await an answer until the server is taken to be slow, and from then on to
+ * be out of reach. A server that waits for its disk or its cluster says so after 10 s, and no earlier:
+ * a ping would be answered behind all that, and tell no more.
+ */
+const WAITS = { slow: 4_000, dead: 10_000 };
 /** Messages a room that a page begins with. */
 const BACKLOG = 50;
 
@@ -30,7 +36,7 @@ const FINAL_GOODBYES = new Set(["GOODBYE_REASON_REVOKED", "GOODBYE_REASON_BANNED
 const FINAL_ERRORS = new Set(["ERROR_CODE_UNAUTHENTICATED", "ERROR_CODE_BANNED"]);
 
 /**
- * @typedef {"connecting" | "connected" | "reconnecting" | "closed"} State
+ * @typedef {"connecting" | "connected" | "slow" | "reconnecting" | "closed"} State
  * @typedef {{state: State, error: string, code: string}} Standing
  *   `error` is for people: why it is not connected; `code` the error's or the goodbye's, for programs.
  * @typedef {object} Options
@@ -39,6 +45,7 @@ const FINAL_ERRORS = new Set(["ERROR_CODE_UNAUTHENTICATED", "ERROR_CODE_BANNED"]
  * @property {(standing: Standing) => void} onState
  * @property {() => WebSocket} [connect]
  * @property {Backoff} [backoff]
+ * @property {typeof WAITS} [waits]
  */
 
 export class Session {
@@ -54,6 +61,7 @@ export class Session {
   #onState;
   #connect;
   #backoff;
+  #waits;
   #inFlight = new InFlight(() => this.#write());
   /** @type {WebSocket | null} */
   #socket = null;
@@ -73,12 +81,13 @@ export class Session {
   #timers = {};
 
   /** @param {Options} options */
-  constructor({ identity, onEvents, onState, connect = openSocket, backoff = new Backoff() }) {
+  constructor({ identity, onEvents, onState, connect = openSocket, backoff = new Backoff(), waits = WAITS }) {
     this.#identity = identity;
     this.#onEvents = onEvents;
     this.#onState = onState;
     this.#connect = connect;
     this.#backoff = backoff;
+    this.#waits = waits;
   }
 
   start() {
@@ -143,7 +152,8 @@ export class Session {
   #take(events) {
     this.#lastHeard = Date.now();
     this.#unanswered = false;
-    this.#clear("life");
+    for (const name of ["life", "answer"]) this.#clear(name);
+    if (this.standing.state === "slow") this.#tell("connected");
     /** @type {ChatEvent[]} */
     const kept = [];
     for (const event of events) {
@@ -187,9 +197,17 @@ export class Session {
     if (!this.#open) return;
     for (;;) {
       const commands = this.#inFlight.nextCommands();
-      if (commands.length === 0) return;
+      if (commands.length === 0) break;
       this.#send(commands);
     }
+    if (this.#inFlight.isAwaited && this.#timers["answer"] === undefined) this.#awaitAnswer();
+  }
+
+  #awaitAnswer() {
+    this.#after("answer", this.#waits.slow, () => {
+      this.#tell("slow");
+      this.#after("answer", this.#waits.dead, () => this.#drop("the server does not answer"));
+    });
   }
 
   /** @param {Command[]} commands */
@@ -205,7 +223,8 @@ export class Session {
   #probe() {
     if (this.#timers["life"] !== undefined) return;
     this.#send([{ ping: {} }]);
-    this.#after("life", SIGN_OF_LIFE, () => this.#drop("the connection is dead"));
+    const patience = this.#inFlight.isAwaited ? this.#waits.dead : SIGN_OF_LIFE;
+    this.#after("life", patience, () => this.#drop("the connection is dead"));
   }
 
   /**
@@ -272,7 +291,7 @@ export class Session {
     this.#noteStray();
     this.#socket = null;
     this.#open = false;
-    for (const name of ["patience", "stable", "keepalive", "life"]) this.#clear(name);
+    for (const name of ["patience", "stable", "keepalive", "life", "answer"]) this.#clear(name);
   }
 
   /** A server that has waited for long enough itself does not know what becomes of the Hello. */

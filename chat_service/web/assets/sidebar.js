@@ -2,10 +2,14 @@
 
 /** @import {Conversation} from "./conversation.js" */
 /** @import {Store} from "./store.js" */
+import { Beyond } from "./beyond.js";
 import { normal } from "./commands.js";
 import { LOBBY } from "./contract.js";
-import { avatar, button, byId, element } from "./dom.js";
+import { avatar, button, byId, compareNames, element, isDialogOpen } from "./dom.js";
 import { KeyedRows, arrange, keepingFocus } from "./keyed.js";
+
+/** @type {Record<string, number>} */
+const STEPS = { ArrowDown: 1, ArrowUp: -1 };
 
 /**
  * @typedef {object} Wishes
@@ -21,6 +25,9 @@ export class Sidebar {
   #people = byId("people", HTMLElement);
   #roomRows;
   #peopleRows;
+  #beyond = new Beyond();
+  /** The address that was current when it was last drawn. */
+  #shown = "";
 
   /**
    * @param {Store} store
@@ -33,16 +40,45 @@ export class Sidebar {
     this.#peopleRows = this.#rows();
     adding("room", (name) => wishes.join(`#${normal(name, "#")}`));
     adding("person", (name) => wishes.open(`@${normal(name, "@")}`));
+    document.addEventListener("keydown", (event) => this.#keyed(event));
+  }
+
+  /** Leads the keyboard to the conversation that is shown. */
+  focus() {
+    this.#current?.focus();
+  }
+
+  /** @returns {HTMLElement | null} */
+  get #current() {
+    return byId("sidebar", HTMLElement).querySelector("[aria-current]");
   }
 
   draw() {
-    const { rooms, people, anyUnread } = this.#store.conversations;
+    const { people, anyUnread } = this.#store.conversations;
     keepingFocus(() => {
-      arrange(this.#rooms, this.#roomRows.draw(rooms.sort(byName)));
+      arrange(this.#rooms, this.#roomRows.draw(this.#sortedRooms));
       arrange(this.#people, this.#peopleRows.draw(people));
     });
     byId("no-people", HTMLElement).hidden = people.length > 0;
     byId("sidebar-unread", HTMLElement).hidden = !anyUnread;
+    if (this.#shown !== this.#store.current) this.#current?.scrollIntoView({ block: "nearest" });
+    this.#shown = this.#store.current;
+    this.#beyond.draw();
+  }
+
+  get #sortedRooms() {
+    return this.#store.conversations.rooms.sort(byName);
+  }
+
+  /** Opens the conversation before or behind the one that is shown. @param {KeyboardEvent} event */
+  #keyed(event) {
+    const step = STEPS[event.key];
+    if (!step || !event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || isDialogOpen()) return;
+    event.preventDefault();
+    const all = [...this.#sortedRooms, ...this.#store.conversations.people];
+    const here = all.findIndex((it) => it.address === this.#store.current);
+    const next = all[(here + step + all.length) % all.length];
+    if (next) this.#wishes.open(next.address);
   }
 
   /** @returns {KeyedRows<Conversation>} */
@@ -79,7 +115,14 @@ class Entry {
     if (address === this.#store.current) this.#open.setAttribute("aria-current", "page");
     else this.#open.removeAttribute("aria-current");
     const mark = isRoom ? element("span", { class: "hash", "aria-hidden": "true" }, "#") : this.#picture(name);
-    this.#open.replaceChildren(mark, element("bdi", { class: "entry-name" }, name), ...badge(conversation));
+    const parts = [...this.#draft(address), ...badge(conversation)];
+    this.#open.replaceChildren(mark, element("bdi", { class: "entry-name" }, name), ...parts);
+  }
+
+  /** What tells that something was begun there. @param {string} address */
+  #draft(address) {
+    if (address === this.#store.current || !this.#store.drafts.get(address)) return [];
+    return [element("span", { class: "draft" }, "draft")];
   }
 
   /** @param {string} name */
@@ -105,7 +148,7 @@ function badge({ unread, mentions, isRoom }) {
  */
 function byName(one, other) {
   if (one.address === LOBBY || other.address === LOBBY) return one.address === LOBBY ? -1 : 1;
-  return one.address.localeCompare(other.address);
+  return compareNames(one.address, other.address);
 }
 
 /**

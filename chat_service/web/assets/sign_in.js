@@ -6,6 +6,8 @@ import { byId } from "./dom.js";
 
 /** @typedef {"guest" | "login" | "register"} How */
 
+const CONNECTING = "Connecting …";
+
 /** @type {Record<How, {title: string, hint: string, submit: string}>} */
 const WAYS = {
   guest: { title: "Welcome", hint: "No password needed. The name is yours as long as you are here.", submit: "Come in" },
@@ -23,6 +25,8 @@ export class SignIn {
   #submit = byId("sign-in-submit", HTMLButtonElement);
   #done;
   #obligatory = false;
+  /** Whether an answer is awaited: another try meanwhile would be another session. */
+  #busy = false;
   #token = () => "";
 
   /** @param {(who: Who) => void} done */
@@ -71,8 +75,19 @@ export class SignIn {
     this.#show("register", user, "", true);
   }
 
+  /**
+   * There is no connection yet; it is tried again, unless the user tries something else.
+   * @param {string} error why, if it is known
+   */
+  stall(error) {
+    this.#await(false);
+    this.#error.textContent = `No connection yet${error ? ` (${error})` : ""}. It is tried again.`;
+  }
+
+  /** Who asked is in. */
   close() {
     this.#obligatory = false;
+    this.#await(false);
     this.#dialog.close();
   }
 
@@ -89,6 +104,7 @@ export class SignIn {
     this.#cancel.hidden = !optional;
     this.#user.value = user;
     this.#password.value = "";
+    this.#busy = false;
     this.#draw();
     this.#fail(error);
     this.#open();
@@ -105,30 +121,38 @@ export class SignIn {
 
   #draw() {
     const how = this.#how;
-    const { title, hint, submit } = WAYS[how];
+    const { title, hint } = WAYS[how];
     byId("sign-in-title", HTMLElement).textContent = title;
     byId("sign-in-hint", HTMLElement).textContent = hint;
-    this.#submit.textContent = submit;
     byId("password-field", HTMLElement).hidden = how === "guest";
     this.#password.autocomplete = how === "register" ? "new-password" : "current-password";
+    this.#await(this.#busy);
     this.#fail("");
   }
 
+  /** @param {boolean} busy */
+  #await(busy) {
+    this.#busy = busy;
+    this.#submit.disabled = busy;
+    this.#submit.textContent = busy ? CONNECTING : WAYS[this.#how].submit;
+  }
+
   async #enter() {
+    if (this.#busy) return;
     const user = this.#user.value.trim();
     if (!user) {
       this.#fail("Which name?");
       this.#user.focus();
       return;
     }
-    this.#submit.disabled = true;
+    this.#fail("");
+    this.#await(true);
     try {
-      this.#done(await this.#proved(user));
+      this.#done(await this.#proved(user)); // and what comes of it is told by close, stall or ask
       this.#password.value = "";
     } catch (error) {
+      this.#await(false);
       this.#fail(error instanceof Error ? error.message : String(error));
-    } finally {
-      this.#submit.disabled = false;
     }
   }
 

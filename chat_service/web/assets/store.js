@@ -5,9 +5,10 @@
 /** @import {Notice, Said} from "./conversation.js" */
 /** @import {Outgoing} from "./outgoing.js" */
 import { LOBBY, integer } from "./contract.js";
-import { Conversation, asItem } from "./conversation.js";
+import { Conversation, NOWHERE, asItem } from "./conversation.js";
 import { Conversations } from "./conversations.js";
 import { deed } from "./deeds.js";
+import { Drafts } from "./drafts.js";
 import { mentions } from "./format.js";
 import { Reading } from "./reading.js";
 import { shared } from "./storage.js";
@@ -19,14 +20,19 @@ const LOST = "Some messages cannot be shown any more";
 /** @typedef {{conversation: Conversation, item: Said, mentioned: boolean}} Heard */
 export class Store {
   user = "";
+  drafts = new Drafts(() => this.user);
   conversations = new Conversations();
   /** The address that is shown. */
   current = LOBBY;
   limits = { maxTextBytes: 4096, maxHistory: 200, presenceLimit: 500 };
   /** Told of each message of others that comes in, but not of history. @type {(heard: Heard) => void} */
   onHeard = () => {};
+  /** Told of what concerns the user beside messages: errors, answers, what others did. @type {(text: string) => void} */
+  onTold = () => {};
   /** Whether the user looks at the page. */
   attentive = () => document.visibilityState === "visible" && document.hasFocus();
+  /** Whether the end of what is shown is seen. Set by what shows it. */
+  isEndSeen = () => false;
 
   #changes;
   #outgoing;
@@ -45,6 +51,7 @@ export class Store {
   constructor(changes, outgoing) {
     this.#changes = changes;
     this.#outgoing = outgoing;
+    this.drafts.onChange(() => changes.mark("list"));
     outgoing.isHere = (to, seq) => this.conversations.get(to)?.has(seq) ?? false;
   }
 
@@ -64,23 +71,19 @@ export class Store {
     let found = this.conversations.get(address);
     if (!found) {
       found = new Conversation(address);
-      found.lastRead = this.#reading.last(address);
+      found.read = this.#reading.last(address);
       this.conversations.set(address, found);
       this.#changes.mark("list");
-      if (!found.isRoom) this.#keepPeers();
     }
     return found;
   }
 
   /** @param {string} address */
   open(address) {
-    const before = this.conversations.get(this.current);
-    if (before) before.marker = 0;
     this.current = address;
     this.#left = "";
-    this.of(address);
+    this.#reading.mark(this.of(address));
     this.#changes.mark("current", "list", "items", "members");
-    this.read();
   }
 
   /** Takes a conversation off the list. @param {string} address */
@@ -91,15 +94,26 @@ export class Store {
     if (this.current === address) this.open(LOBBY);
   }
 
-  /** Takes what is shown as read, if somebody looks at it. */
+  /** Takes what is shown as read, if somebody sees its end. */
   read() {
     const conversation = this.conversation;
-    if (!this.attentive() || conversation.lastRead >= conversation.lastSeq) return;
-    if (conversation.unread > 0) {
-      conversation.marker = this.#reading.firstUnread(conversation) - 1;
-      this.#changes.mark("list", "items");
-    }
+    if (!this.#isSeen(conversation) || conversation.read.seq >= conversation.lastSeq) return;
+    if (conversation.unread > 0) this.#changes.mark("list");
     this.#reading.read(conversation);
+  }
+
+  /** The first message that is shown and unread. */
+  get firstUnread() {
+    return this.#reading.firstUnread(this.conversation);
+  }
+
+  /**
+   * @param {string} address
+   * @param {string} text
+   */
+  keepDraft(address, text) {
+    this.drafts.set(address, text);
+    this.#changes.mark("list");
   }
 
   /** Has the conversation drawn, though nothing in it has changed. */
@@ -122,6 +136,7 @@ export class Store {
   note(address, text, tone = "") {
     const conversation = this.of(address);
     this.#notice(conversation, conversation.lastSeq, text, tone);
+    this.onTold(text);
   }
 
   /** Merges a page of history. @param {HistoryPage} page */
@@ -131,12 +146,24 @@ export class Store {
     const oldest = conversation.firstSeq;
     const first = said[0]?.seq ?? 0;
     for (const it of conversation.merge(said)) {
-      if (it.sender === this.user) this.#outgoing.arrived(it.seq);
+      if (it.sender !== this.user) continue;
+      this.#outgoing.arrived(it.seq);
+      const { seq, number } = it;
+      this.#reading.readTo(conversation, { seq, number }); // who says something has read what was before
     }
     if (oldest === 0 || first <= oldest) conversation.more = more;
+    if (said.length > 0) this.#exchanged(conversation);
     if (!conversation.loaded) this.#begin(conversation);
+    else if (conversation.unread > 0) this.#reading.count(conversation);
     this.#changes.mark("items", "list");
     if (to === this.current) this.read();
+  }
+
+  /** The server does not tell what was said in a conversation. @param {Conversation} conversation */
+  untold(conversation) {
+    conversation.loaded = true;
+    conversation.more = false;
+    this.#changes.mark("current");
   }
 
   /**
@@ -202,7 +229,7 @@ export class Store {
   become(user) {
     this.user = user;
     this.#reading.recall(user);
-    for (const peer of shared.get(`peers.${user}`) ?? []) this.of(`@${peer}`);
+    for (const peer of shared.get(`peers.${user}`) ?? []) this.of(`@${peer}`).exchanged = true;
   }
 
   /** @param {string} epoch */
@@ -212,16 +239,22 @@ export class Store {
     this.#epoch = epoch;
     for (const conversation of this.conversations.values()) {
       if (!isFirst) conversation.clear();
-      conversation.lastRead = same ? this.#reading.last(conversation.address) : 0;
+      conversation.read = same ? this.#reading.last(conversation.address) : NOWHERE;
     }
   }
 
   /** What to count as unread, once the latest messages are here. @param {Conversation} conversation */
   #begin(conversation) {
     conversation.loaded = true;
-    const isNew = conversation.isRoom && conversation.lastRead === 0;
+    const isNew = conversation.isRoom && conversation.read.seq === 0;
     if (isNew) this.#reading.read(conversation); // what was said before one came
     else this.#reading.count(conversation);
+    this.#changes.mark("current");
+  }
+
+  /** Tells whether somebody sees what comes in there. @param {Conversation} conversation */
+  #isSeen(conversation) {
+    return conversation.address === this.current && this.attentive() && this.isEndSeen();
   }
 
   /**
@@ -234,6 +267,7 @@ export class Store {
     const conversation = this.of(address);
     const item = asItem(message, seq);
     if (!conversation.append(item)) return;
+    this.#exchanged(conversation);
     this.#changes.mark("items");
     if (mine) this.#said(conversation, seq);
     else this.#heard(conversation, item);
@@ -246,8 +280,8 @@ export class Store {
    */
   #said(conversation, seq) {
     this.#outgoing.arrived(seq);
-    conversation.marker = 0;
     this.#reading.read(conversation);
+    this.#reading.mark(conversation);
   }
 
   /**
@@ -256,9 +290,9 @@ export class Store {
    */
   #heard(conversation, item) {
     const mentioned = mentions(item.text, this.user);
-    if (conversation.address === this.current && this.attentive()) {
+    if (this.#isSeen(conversation)) {
       this.#reading.read(conversation);
-    } else if (item.seq > conversation.lastRead) {
+    } else if (item.seq > conversation.read.seq) {
       this.#reading.add(conversation, mentioned);
       this.#changes.mark("list");
     }
@@ -314,6 +348,7 @@ export class Store {
       const behind = integer(beforeSeq) || conversation.lastSeq;
       this.#notice(conversation, behind, LOST, "gap");
     }
+    this.onTold(LOST);
     this.#changes.mark("stale");
   }
 
@@ -325,6 +360,7 @@ export class Store {
     const { room, action, user = "", by = "" } = moderated;
     const text = deed(moderated, this.user);
     if (!text) return;
+    if ([user, by].includes(this.user)) this.onTold(text);
     if (action === "MODERATION_ACTION_INVITE") {
       this.#invited(by === this.user ? user : by, by === this.user ? "" : room, text, seq);
     } else if (["MODERATION_ACTION_KICK", "MODERATION_ACTION_BAN"].includes(action)) {
@@ -344,7 +380,8 @@ export class Store {
   #invited(other, room, text, seq) {
     const conversation = this.of(`@${other}`);
     this.#notice(conversation, seq, text).room = room;
-    if (!room || (conversation.address === this.current && this.attentive())) return;
+    this.#exchanged(conversation);
+    if (!room || this.#isSeen(conversation)) return;
     this.#reading.add(conversation, false);
     this.#changes.mark("list");
   }
@@ -375,6 +412,7 @@ export class Store {
     for (const address of new Set([LOBBY, this.current])) {
       this.#notice(this.of(address), seq, told, "announcement");
     }
+    this.onTold(told);
   }
 
   /**
@@ -386,15 +424,23 @@ export class Store {
    */
   #notice(conversation, seq, text, tone = "") {
     /** @type {Notice} */
-    const notice = { kind: "notice", key: `n${++this.#notes}`, seq, at: Date.now(), text, tone };
+    const notice = { kind: "notice", key: `n${++this.#notes}`, seq, at: 0, text, tone };
     conversation.append(notice);
     this.#changes.mark("items");
     return notice;
   }
 
+  /** Something has come from there: who it is, is remembered from now on. @param {Conversation} conversation */
+  #exchanged(conversation) {
+    if (conversation.isRoom || conversation.exchanged) return;
+    conversation.exchanged = true;
+    this.#keepPeers();
+  }
+
   #keepPeers() {
     if (!this.user) return;
-    const peers = this.conversations.people.slice(0, MAX_PEERS).map((it) => it.name);
+    const known = this.conversations.people.filter((it) => it.exchanged);
+    const peers = known.slice(0, MAX_PEERS).map((it) => it.name);
     shared.set(`peers.${this.user}`, peers.length > 0 ? peers : null);
   }
 }

@@ -9,6 +9,7 @@
 import { UsageError, VERBS, parse } from "./commands.js";
 import { Ended, LOBBY, Refused } from "./contract.js";
 
+const NOBODY = "ERROR_CODE_NO_SUCH_USER";
 /** Messages to ask for at a time. */
 const PAGE = 100;
 /** Private conversations to ask for at the start. */
@@ -19,7 +20,6 @@ const ROSTER_PAGES = 3;
 const SOON = 300;
 /** Milliseconds in which what has come is drawn. */
 const DRAWN = 50;
-const HELP_WIDTH = 2;
 
 export class Talk {
   #store;
@@ -146,9 +146,9 @@ export class Talk {
 
   /** @param {string} place */
   #help(place) {
-    const width = Math.max(...VERBS.map((it) => it.usage.length)) + HELP_WIDTH;
-    const lines = VERBS.map((it) => `${it.usage.padEnd(width)}${it.meaning}`);
-    lines.push(`${"//text".padEnd(width)}says a line that begins with a slash`);
+    const lines = VERBS.map((it) => `${it.usage}\t${it.meaning}`);
+    lines.push("//text\tsays a line that begins with a slash");
+    lines.push("Alt+Up, Alt+Down\tgoes to the conversation before, or behind");
     this.#store.note(place, lines.join("\n"), "help");
   }
 
@@ -192,9 +192,9 @@ export class Talk {
     } else if (error instanceof Refused && error.isOfTheMoment) {
       setTimeout(() => this.#historyAgain(conversation, limit), error.pause);
     } else {
-      conversation.loaded = true;
-      conversation.more = false;
-      this.#complain(conversation.address, error);
+      this.#store.untold(conversation);
+      const isNobody = error instanceof Refused && error.code === NOBODY; // who writes to them is told
+      if (!isNobody) this.#complain(conversation.address, error);
       this.#historyAnswered(conversation);
     }
   }

@@ -56,6 +56,14 @@ export function same(found, wanted) {
   if (one !== other) throw new Error(`found ${one}, wanted ${other}`);
 }
 
+/** Waits until something is so. @param {() => boolean} isSo */
+export async function until(isSo) {
+  for (let turns = 0; !isSo(); turns += 1) {
+    if (turns === 500) throw new Error(`in vain: ${isSo}`);
+    await turn();
+  }
+}
+
 /** Lets everything that waits for nothing happen. */
 export function turn() {
   return new Promise((resolve) => setTimeout(resolve, 10));

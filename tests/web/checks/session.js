@@ -1,11 +1,12 @@
 /** The session against a scripted socket: exactly once, and when to come back. */
 
 import { Backoff, Identity, Session } from "./modules.js";
-import { FakeSocket, same, turn } from "./fakes.js";
+import { FakeSocket, same, turn, until } from "./fakes.js";
 
 /** @typedef {import("../../../chat_service/web/assets/contract.js").ChatEvent} ChatEvent */
 
-function begin(token = "") {
+/** @param {string} [token] @param {{slow: number, dead: number}} [waits] */
+function begin(token = "", waits) {
   /** @type {FakeSocket[]} */
   const sockets = [];
   /** @type {ChatEvent[]} */
@@ -24,6 +25,7 @@ function begin(token = "") {
       return /** @type {WebSocket} */ (/** @type {unknown} */ (socket));
     },
     backoff: new Backoff(0, 0, () => 0),
+    ...(waits && { waits }),
   });
   session.start();
   const socket = () => {
@@ -204,6 +206,44 @@ export async function aGoodbyeSaysWhetherToComeBack() {
   await turn();
   same(sockets.length, 2);
   same(states, ["connected", "reconnecting", "connected", "closed GOODBYE_REASON_REVOKED"]);
+}
+
+export async function whoGetsNoAnswerIsToldAndComesBack() {
+  const { socket, sockets, states, say } = begin("", { slow: 1, dead: 1 });
+  socket().welcome();
+  await turn();
+  same(states, ["connected"]); // nothing is awaited
+  void say("one");
+  await until(() => sockets.length === 2);
+  same(states, ["connected", "slow", "reconnecting"]);
+  same(sockets[0]?.closed, true);
+  socket().welcome({ resumed: true });
+  same(sends(socket()), ["1 one"]);
+}
+
+export async function aSlowServerIsWaitedForAndThenSlowNoMore() {
+  const { socket, sockets, states, say } = begin("", { slow: 1, dead: 1000 });
+  socket().welcome();
+  void say("one");
+  await until(() => states.length === 2);
+  same(states, ["connected", "slow"]);
+  socket().tell({ ref: refOf(socket()), ack: { seq: "1" } });
+  await turn();
+  same(states, ["connected", "slow", "connected"]);
+  same(sockets.length, 1);
+}
+
+export async function whatIsHeldBackIsNotAwaited() {
+  const { socket, states, say } = begin("", { slow: 1, dead: 1000 });
+  void say("one");
+  socket().welcome();
+  socket().end();
+  await turn();
+  socket().welcome({ resumed: true });
+  const error = { code: "ERROR_CODE_UNAVAILABLE", retryAfter: "60s" };
+  socket().tell({ ref: refOf(socket()), error });
+  await turn();
+  same(states.at(-1), "connected");
 }
 
 const SUPERSEDED = { goodbye: { reason: "GOODBYE_REASON_SUPERSEDED" } };

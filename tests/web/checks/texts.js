@@ -16,6 +16,10 @@ export function linksAreLinksAndNothingElseIs() {
   same(shown("see https://a.example/x?y=1."), ["see ", "<a https://a.example/x?y=1>https://a.example/x?y=1", "."]);
   same(shown("(http://a.example/b)"), ["(", "<a http://a.example/b>http://a.example/b", ")"]);
   same(shown("https://a.example/x_(y)"), ["<a https://a.example/x_(y)>https://a.example/x_(y)"]);
+  same(shown("https://a.example/x_(y)."), ["<a https://a.example/x_(y)>https://a.example/x_(y)", "."]);
+  same(shown("(cf. https://a.example/x_(y))!"), ["(cf. ", "<a https://a.example/x_(y)>https://a.example/x_(y)", ")!"]);
+  same(shown("(at http://a.example/b.)"), ["(at ", "<a http://a.example/b>http://a.example/b", ".)"]);
+  same(shown("[http://[::1]/]"), ["[", "<a http://[::1]/>http://[::1]/", "]"]);
   for (const text of ["javascript:alert(1)", "data:text/html,x", "ftp://a", "https://", "//a.example", "<a href=x>"]) {
     same(shown(text), [text]);
   }
@@ -24,6 +28,7 @@ export function linksAreLinksAndNothingElseIs() {
 export function codeIsCodeWhateverIsInIt() {
   same(shown("a `https://b` c"), ["a ", "<code >https://b", " c"]);
   same(shown("```\n@ann\n```"), ["<pre >@ann"]);
+  same(shown("a\n```sh\nmake\n```\nb"), ["a\n", "<pre >make", "b"]);
   same(shown("one ` tick"), ["one ` tick"]);
   same(shown("``"), ["``"]);
 }
