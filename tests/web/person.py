@@ -171,6 +171,7 @@ class Netcat:
     """Somebody at `nc`."""
 
     def __init__(self, server: Serving, name: str) -> None:
+        self.name = name
         host, _, port = server.endpoints["tcp"].rpartition(":")
         self._nc = subprocess.Popen(
             ["nc", host, port], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1

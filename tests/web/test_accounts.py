@@ -1,15 +1,21 @@
 """Accounts by the page: made, used in several tabs, signed out here and elsewhere."""
 
 import re
+import time
 from collections.abc import Callable
+from typing import Final
 
+import pytest
 from playwright.sync_api import BrowserContext, Request, expect
 
+from tests.processes import ServerProcess
 from tests.web.conftest import Open
-from tests.web.person import PASSWORD, Person
+from tests.web.person import PASSWORD, Netcat, Person, url
 
 Context = Callable[..., BrowserContext]
 Fresh = Callable[[str], str]
+
+PATIENCE: Final = 10.0
 
 
 def test_register_sign_out_and_sign_in(open_page: Open, fresh: Fresh, room: str) -> None:
@@ -39,6 +45,102 @@ def test_register_sign_out_and_sign_in(open_page: Open, fresh: Fresh, room: str)
     assert len(secrets[0]) > 30
     ann.open(room)
     ann.reads_exactly("mine")
+
+
+def await_kept_as_read(person: Person, address: str) -> None:
+    """Wait until the browser has kept that a conversation was read."""
+    end = time.monotonic() + PATIENCE
+    while f'"{address}"' not in stored(person).get(f"chat.read.{person.name}", ""):
+        assert time.monotonic() < end, f"{address} is not kept as read"
+        person.page.wait_for_timeout(20)
+
+
+def test_what_was_said_to_an_account_is_found_in_every_browser_it_signs_in_with(
+    open_page: Open, fresh: Fresh
+) -> None:
+    ann = open_page().come_in(fresh("ann"), "Register")
+    bob = open_page().come_in(fresh("bob"))
+    bob.say(f"/msg {ann.name} psst")
+    ann.open(f"@{bob.name}")
+    ann.say("what?")
+    bob.reads_exactly("psst", "what?")
+
+    elsewhere = open_page().come_in(ann.name, "Sign in")
+    elsewhere.open(f"@{bob.name}")
+    elsewhere.reads_exactly("psst", "what?")
+
+    ann.sign_out()
+    bob.say("are you there?")  # to the other browser, so that it waits for nobody
+    elsewhere.reads("are you there?")
+    ann.come_in(ann.name, "Sign in")
+    expect(ann.entry(f"@{bob.name}")).to_have_text(re.compile("unread"))
+    ann.open(f"@{bob.name}")
+    ann.reads_exactly("psst", "what?", "are you there?")
+
+
+def test_the_latest_conversation_is_the_first_at_the_side_of_another_browser(
+    open_page: Open, fresh: Fresh
+) -> None:
+    ann = open_page().come_in(fresh("ann"), "Register")
+    bob, cy = (open_page().come_in(fresh(it)) for it in ("bob", "cy"))
+    for it, text in ((bob, "one"), (cy, "two"), (bob, "three")):
+        it.say(f"/msg {ann.name} {text}")
+        ann.open(f"@{it.name}")
+        ann.reads(text)
+    elsewhere = open_page().come_in(ann.name, "Sign in")
+    expect(elsewhere.page.locator("#people .entry-name")).to_have_text([bob.name, cy.name])
+
+
+def test_a_conversation_that_was_closed_stays_so_until_there_is_more(
+    open_page: Open, fresh: Fresh
+) -> None:
+    ann = open_page().come_in(fresh("ann"), "Register")
+    bob, cy = (open_page().come_in(fresh(it)) for it in ("bob", "cy"))
+    for it in (bob, cy):
+        it.say(f"/msg {ann.name} psst")
+        ann.open(f"@{it.name}")
+        ann.reads_exactly("psst")
+    ann.page.get_by_role("button", name=f"Close the conversation with {bob.name}").click()
+    await_kept_as_read(ann, f"@{bob.name}")
+    ann.page.reload()
+    expect(ann.entry(f"@{cy.name}")).to_be_visible()
+    ann.say(f"/msg {cy.name} what?")  # which is told behind the list
+    ann.reads_exactly("psst", "what?")
+    expect(ann.entry(f"@{bob.name}")).to_have_count(0)
+    bob.say("still there?")
+    ann.open(f"@{bob.name}")
+    ann.reads_exactly("psst", "still there?")
+
+
+@pytest.mark.parametrize("meanwhile", ["connected elsewhere", "away"])
+def test_what_is_unread_is_known_of_conversations_that_are_not_asked_for_yet(
+    server: ServerProcess, open_page: Open, fresh: Fresh, meanwhile: str
+) -> None:
+    ann = open_page().come_in(fresh("ann"), "Register")
+    bob = Netcat(server, fresh("bob"))
+    bob.say(f"/msg {ann.name} one")
+    address = f"@{bob.name}"
+    ann.open(address)
+    ann.reads_exactly("one")
+    await_kept_as_read(ann, address)
+    if meanwhile == "connected elsewhere":
+        open_page().come_in(ann.name, "Sign in")
+    ann.page.goto(url(server) + "healthz")
+    for text in ("two", "three", "four"):
+        bob.say(f"/msg {ann.name} {text}")
+    bob.reads(f"[you -> {ann.name}] four")
+    bob.close()
+    for number in range(20):
+        other = Netcat(server, fresh(f"other{number}-"))
+        other.say(f"/msg {ann.name} hi")
+        other.reads("[you -> ")
+        other.close()
+    ann.page.goto(url(server))
+    expect(ann.page.locator("#people li")).to_have_count(21)
+    expect(ann.page.locator("#people li").last).to_have_text(re.compile(f"{bob.name}.*3 unread"))
+    ann.open(address)
+    ann.reads_exactly("one", "two", "three", "four")
+    expect(ann.entry(address)).not_to_have_text(re.compile("unread"))
 
 
 def test_a_guest_who_registers_keeps_rooms_and_conversations(

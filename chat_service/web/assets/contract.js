@@ -10,7 +10,7 @@
  * @typedef {{room: string, action: string, user?: string, reason?: string, duration?: string}} Moderate
  * @typedef {{ref?: string, hello?: Hello, send?: Send, join?: {room: string}, leave?: {room: string},
  *   who?: {to?: string, after?: string}, history?: {to: string, beforeSeq?: string, limit?: number},
- *   ping?: {}, moderate?: Moderate}} Command
+ *   conversations?: {beforeSeq?: string, limit?: number}, ping?: {}, moderate?: Moderate}} Command
  *
  * @typedef {{maxTextBytes?: number, maxFrameBytes?: number, maxBacklog?: number, maxHistory?: number,
  *   maxRoster?: number, maxRooms?: number, presenceLimit?: number}} Limits
@@ -24,6 +24,7 @@
  * @typedef {{user: string, online?: boolean, role?: string}} Member
  * @typedef {{to?: string, members?: Member[], more?: boolean}} Roster
  * @typedef {{to: string, events?: ChatEvent[], more?: boolean}} HistoryPage
+ * @typedef {{conversations?: {to: string, lastSeq: string, lastNumber: string}[], more?: boolean}} ConversationsPage
  * @typedef {{to?: string, afterSeq?: string, beforeSeq?: string, reason?: string}} Gap
  * @typedef {{reason?: string, message?: string, reconnect?: boolean, retryAfter?: string}} Goodbye
  * @typedef {{room: string, action: string, user?: string, by?: string, reason?: string,
@@ -33,7 +34,7 @@
  * @typedef {{ref?: string, seq?: string, welcome?: Welcome, ack?: Ack, error?: Refusal,
  *   message?: Message, joined?: Passage, left?: Passage, presence?: Presence, roster?: Roster,
  *   history?: HistoryPage, gap?: Gap, goodbye?: Goodbye, pong?: {}, moderated?: Moderated,
- *   announcement?: Announcement}} ChatEvent
+ *   announcement?: Announcement, conversations?: ConversationsPage}} ChatEvent
  */
 
 export const SUBPROTOCOL = "chat.v1.json";

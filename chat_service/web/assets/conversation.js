@@ -56,6 +56,8 @@ export class Conversation {
   mentions = 0;
   /** How far it was read. */
   read = NOWHERE;
+  /** Where it ends as far as the server has told of it, though what was said there may not be here. */
+  told = NOWHERE;
   /** Behind which place there was something new when it came into view. @type {Place | null} */
   marker = null;
   /** @type {Map<string, Member>} */
@@ -82,6 +84,11 @@ export class Conversation {
     return this.items.at(-1)?.seq ?? 0;
   }
 
+  /** When something happened last, whether that is here or not. */
+  get latestSeq() {
+    return Math.max(this.lastSeq, this.told.seq);
+  }
+
   /** The seq of the oldest message, to ask for what came before; 0 if there is none. */
   get firstSeq() {
     return this.#oldest?.seq ?? 0;
@@ -102,8 +109,8 @@ export class Conversation {
   /** How many messages behind a place are not here, but the server's to tell. @param {Place} place */
   missing(place) {
     const oldest = this.#oldest;
-    if (!oldest || !this.more || oldest.seq <= place.seq) return 0;
-    return Math.max(0, oldest.number - 1 - place.number);
+    if (!this.more || (oldest && oldest.seq <= place.seq)) return 0;
+    return Math.max(0, (oldest ? oldest.number - 1 : this.told.number) - place.number);
   }
 
   get #oldest() {
@@ -161,6 +168,7 @@ export class Conversation {
     this.loaded = false;
     this.marker = null;
     this.read = NOWHERE;
+    this.told = NOWHERE;
   }
 
   #forget() {

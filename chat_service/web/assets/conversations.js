@@ -12,7 +12,7 @@ export class Conversations extends Map {
   /** Private conversations, the latest first. */
   get people() {
     const all = [...this.values()].filter((it) => !it.isRoom);
-    return all.sort((one, other) => other.lastSeq - one.lastSeq);
+    return all.sort((one, other) => other.latestSeq - one.latestSeq);
   }
 
   /** What concerns the user: private messages and mentions that are unread. */

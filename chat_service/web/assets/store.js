@@ -1,6 +1,6 @@
 /** What the page knows, as a fold over the events of the session. */
 
-/** @import {Announcement, ChatEvent, Gap, HistoryPage, Message, Moderated, Passage, Presence, Roster, Welcome} from "./contract.js" */
+/** @import {Announcement, ChatEvent, ConversationsPage, Gap, HistoryPage, Message, Moderated, Passage, Presence, Roster, Welcome} from "./contract.js" */
 /** @import {Changes} from "./changes.js" */
 /** @import {Notice, Said} from "./conversation.js" */
 /** @import {Outgoing} from "./outgoing.js" */
@@ -13,8 +13,8 @@ import { mentions } from "./format.js";
 import { Reading } from "./reading.js";
 import { shared } from "./storage.js";
 
-/** Private conversations that are remembered over a reload. */
-const MAX_PEERS = 50;
+/** Private conversations that are remembered over a reload: no fewer than the server lists. */
+const MAX_PEERS = 200;
 const LOST = "Some messages cannot be shown any more";
 
 /** @typedef {{conversation: Conversation, item: Said, mentioned: boolean}} Heard */
@@ -88,6 +88,8 @@ export class Store {
 
   /** Takes a conversation off the list. @param {string} address */
   close(address) {
+    const conversation = this.conversations.get(address);
+    if (conversation && !conversation.isRoom) this.#dismiss(conversation);
     this.conversations.delete(address);
     this.#changes.mark("list");
     this.#keepPeers();
@@ -166,6 +168,19 @@ export class Store {
     this.#changes.mark("current");
   }
 
+  /** Takes over whom the user has written with. @param {ConversationsPage} page */
+  listed({ conversations = [] }) {
+    for (const { to, lastSeq, lastNumber } of conversations) {
+      const seq = integer(lastSeq);
+      // What was read here and is not shown any more, the user has closed.
+      if (!this.conversations.has(to) && this.#reading.last(to).seq >= seq) continue;
+      const conversation = this.of(to);
+      conversation.told = { seq, number: integer(lastNumber) };
+      if (this.#isCountedByNumber(conversation)) this.#reading.count(conversation);
+    }
+    this.#changes.mark("list");
+  }
+
   /**
    * Takes over who is in a room.
    * @param {Roster} roster
@@ -232,6 +247,12 @@ export class Store {
     for (const peer of shared.get(`peers.${user}`) ?? []) this.of(`@${peer}`).exchanged = true;
   }
 
+  /** Takes a conversation as read to its end, so that it is not listed again before there is more. @param {Conversation} conversation */
+  #dismiss(conversation) {
+    this.#reading.readTo(conversation, conversation.told);
+    this.#reading.read(conversation);
+  }
+
   /** @param {string} epoch */
   #enterLog(epoch) {
     const same = this.#reading.enter(epoch);
@@ -250,6 +271,11 @@ export class Store {
     if (isNew) this.#reading.read(conversation); // what was said before one came
     else this.#reading.count(conversation);
     this.#changes.mark("current");
+  }
+
+  /** Tells whether numbers say what is unread, before it is here: something was read here before. @param {Conversation} conversation */
+  #isCountedByNumber({ loaded, read }) {
+    return !loaded && read.seq > 0;
   }
 
   /** Tells whether somebody sees what comes in there. @param {Conversation} conversation */
@@ -293,7 +319,8 @@ export class Store {
     if (this.#isSeen(conversation)) {
       this.#reading.read(conversation);
     } else if (item.seq > conversation.read.seq) {
-      this.#reading.add(conversation, mentioned);
+      if (this.#isCountedByNumber(conversation)) this.#reading.count(conversation);
+      else this.#reading.add(conversation, mentioned);
       this.#changes.mark("list");
     }
     this.onHeard({ conversation, item, mentioned });

@@ -81,8 +81,7 @@ export class Talk {
 
   /** The connection is there (again): asks for what is told only to who asks. */
   connected() {
-    const unknown = this.#store.conversations.people.filter((it) => !it.loaded).slice(0, PEERS);
-    for (const { address } of unknown) void this.#history(address, PAGE);
+    void this.#people();
     if (this.#store.current !== LOBBY) void this.#roster(LOBBY);
     this.#learn();
   }
@@ -150,6 +149,19 @@ export class Talk {
     lines.push("//text\tsays a line that begins with a slash");
     lines.push("Alt+Up, Alt+Down\tgoes to the conversation before, or behind");
     this.#store.note(place, lines.join("\n"), "help");
+  }
+
+  /** Asks whom the user has written with, and what was said with the latest of them. */
+  async #people() {
+    try {
+      const event = await this.#submit({ conversations: {} });
+      if (event?.conversations) this.#store.listed(event.conversations);
+    } catch (error) {
+      // Meanwhile those are shown that this browser remembers.
+      if (error instanceof Refused && error.isOfTheMoment) setTimeout(() => void this.#people(), error.pause);
+    }
+    const unknown = this.#store.conversations.people.filter((it) => !it.loaded).slice(0, PEERS);
+    for (const { address } of unknown) void this.#history(address, PAGE);
   }
 
   /**
