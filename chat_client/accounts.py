@@ -44,7 +44,7 @@ class Accounts:
         timeout: float = TIMEOUT,
     ) -> None:
         self._server = server
-        self._secure = credentials is not None
+        self._credentials = credentials
         self._token = token
         self._client_id = client_id
         self._timeout = timeout
@@ -119,4 +119,4 @@ class Accounts:
             return AccountError(refused)
         if error.code() is grpc.StatusCode.UNIMPLEMENTED:
             return Unavailable(f"{self._server} has no accounts")
-        return unreachable(self._server, error, secure=self._secure)
+        return unreachable(self._server, error, self._credentials)

@@ -29,13 +29,15 @@ def open_channel(server: str, credentials: grpc.ChannelCredentials | None) -> gr
     return grpc.aio.insecure_channel(server, options=_OPTIONS)
 
 
-def unreachable(server: str, error: grpc.aio.AioRpcError, *, secure: bool) -> Unavailable:
+def unreachable(
+    server: str, error: grpc.aio.AioRpcError, credentials: grpc.ChannelCredentials | None
+) -> Unavailable:
     """Return what to raise of a call that no server has answered: one sentence for people."""
     details = error.details() or error.code().name.lower().replace("_", " ")
     if fault := tls.fault(server, details):
         return fault
     never_connected = details.startswith("failed to connect")
-    reason = tls.hint(details, secure=secure) if never_connected else ""
+    reason = tls.hint(details, credentials) if never_connected else ""
     # Of a refused connection, gRPC tells every address and layer that it went through.
     reason = reason or details.rpartition("Failed to connect to remote host: ")[2]
     return Unavailable(f"cannot reach {server}: {reason}")

@@ -26,8 +26,9 @@ _FAULTS: Final = (
         "its certificate is not trusted; give who signed it by --ca",
     ),
     ("CERTIFICATE_REQUIRED", "it wants a client certificate; give one by --cert and --key"),
-    ("Socket closed", "it has hung up; does it take TLS (--tls, --ca)?"),
 )
+# A server that will not go on after, or without, a handshake just hangs up.
+_HUNG_UP: Final = ("Socket closed", "Connection reset", "Broken pipe")
 
 
 class Trust(NamedTuple):
@@ -46,12 +47,14 @@ def open_channel(address: str, trust: Trust) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(address, _credentials(trust))
 
 
-def meaning(address: str, error: grpc.aio.AioRpcError) -> str:
+def meaning(address: str, trust: Trust, error: grpc.aio.AioRpcError) -> str:
     """Return what to say of a call that failed."""
     details = error.details() or error.code().name.lower().replace("_", " ")
     for sign, advice in _FAULTS:
         if sign in details:
             return f"cannot reach {address}: {advice}"
+    if any(sign in details for sign in _HUNG_UP):
+        return f"cannot reach {address}: it has hung up; {_likely_fault(trust)}"
     match error.code():
         case grpc.StatusCode.UNIMPLEMENTED:
             return f"{address} takes no orders: is it a chat-server of this version?"
@@ -61,6 +64,15 @@ def meaning(address: str, error: grpc.aio.AioRpcError) -> str:
             return f"cannot reach {address}: {details.rpartition(_REFUSED)[2]}"
         case _:
             return details
+
+
+def _likely_fault(trust: Trust) -> str:
+    """Return what may be wrong with TLS where a server hangs up at once."""
+    if not any(trust):
+        return "does it take TLS (--tls, --ca)?"
+    if trust.cert is None:
+        return "does it want a client certificate (--cert, --key)?"
+    return "is the certificate (--cert) of an authority that its --tls-client-ca names?"
 
 
 def _credentials(trust: Trust) -> grpc.ChannelCredentials:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chat_service.certificate import make_server_pair
+from chat_service.certificate import make_client_pair, make_server_pair
 from tests.console.command import (
     ADMIN,
     ask,
@@ -145,6 +145,28 @@ def test_by_tls_with_the_authority_of_the_server(
     assert "root" in said(ask(server, "list", "--ca", made["ca.pem"]))
     assert "not trusted" in complaint(ask(server, "list", "--tls"))
     assert complaint(ask(server, "list")).startswith("cannot reach ")
+
+
+def test_what_is_missing_in_tls_is_told_by_what_was_given(
+    tmp_path: Path, server_process: StartServer
+) -> None:
+    own, foreign = tmp_path / "own", tmp_path / "foreign"
+    for directory in (own, foreign):
+        make_server_pair(directory, ["127.0.0.1"], 1)
+        make_client_pair(directory, "root", 1)
+    pair = ("--tls-cert", f"{own / 'server.pem'}", "--tls-key", f"{own / 'server.key'}")
+    server = server_process(*pair, "--tls-client-ca", f"{own / 'ca.pem'}")
+    ca = ("--ca", f"{own / 'ca.pem'}")
+    stranger = (
+        *("--cert", f"{foreign / 'client-root.pem'}"),
+        *("--key", f"{foreign / 'client-root.key'}"),
+    )
+    for options, words in (
+        ((), "does it take TLS (--tls, --ca)?"),
+        (ca, "does it want a client certificate (--cert, --key)?"),
+        ((*ca, *stranger), "is the certificate (--cert) of an authority that its --tls-client-ca"),
+    ):
+        assert f"it has hung up; {words}" in complaint(ask(server, "list", *options))
 
 
 def test_files_that_tls_cannot_use_are_told(tmp_path: Path, server: ServerProcess) -> None:
