@@ -37,6 +37,7 @@ def login(place: Place, password_file: Path | None) -> None:
 
     It goes into your keyring, or into a file that only you can read.
     """
+    place.check_secrecy()
     password = passwords.given(password_file) or passwords.ask(f"Password of {place.user}")
     _keep(place, _call(place, lambda it: it.login(place.user, password, _label())))
 
@@ -46,6 +47,7 @@ def login(place: Place, password_file: Path | None) -> None:
 @PASSWORD_FILE
 def register(place: Place, password_file: Path | None) -> None:
     """Make an account, so that the name is yours, and sign in."""
+    place.check_secrecy()
     password = passwords.given(password_file) or passwords.ask_twice(
         f"New password for {place.user}"
     )
@@ -111,6 +113,7 @@ def _call(
             token=token,
             client_id=client_id_for_calls(place.server, place.user),
             credentials=place.credentials,
+            insecure=place.insecure,
         ) as accounts:
             return await do(accounts)
 
@@ -118,6 +121,7 @@ def _call(
 
 
 def _kept_token(place: Place) -> str:
+    place.check_secrecy()
     if token := place.tokens.get():
         return token
     raise Failure(f"you are not signed in at {place.server}: chat-client login --user {place.user}")

@@ -138,6 +138,7 @@ def _sign_in(options: Options) -> int:
 
 
 def _ask(place: Place) -> str:
+    place.check_secrecy()
     return passwords.ask(f"Password of {place.user}")
 
 
@@ -201,6 +202,7 @@ def _client(
         password=proof.password,
         token=proof.token,
         credentials=place.credentials,
+        insecure=place.insecure,
         max_reconnect_time=options.give_up,
         max_in_flight=WINDOW,
     )

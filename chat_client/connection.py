@@ -16,6 +16,7 @@ import grpc
 
 from chat.v1 import chat_pb2, commands_pb2, cursor_pb2, events_pb2
 from chat_client.backoff import Backoff
+from chat_client.channel import check_secrecy
 from chat_client.errors import ChatError, Closed, Lost, Unavailable, departure
 from chat_client.in_flight import InFlight
 from chat_client.inbox import Inbox
@@ -52,6 +53,7 @@ class Settings:
     password: str | None = field(repr=False)
     token: str | None = field(repr=False)
     credentials: grpc.ChannelCredentials | None
+    insecure: bool
     connect_timeout: float | None
     max_reconnect_time: float | None
     max_in_flight: int
@@ -164,6 +166,8 @@ class Connection:
 
     async def _open_stream(self) -> Stream:
         settings = self._settings
+        if settings.password is not None or settings.token is not None:
+            check_secrecy(settings.server, settings.credentials, insecure=settings.insecure)
         try:
             return await Stream.open(settings.server, self._hello(), settings.credentials)
         except Lost as lost:

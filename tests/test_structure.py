@@ -28,8 +28,9 @@ ALLOWED: Final = {
     "chat_service.user_cli": "chat_service.console chat_service.values chat_service.logs click",
     "chat_service.state_cli": "chat_service.console chat_service.values chat_service.logs"
     " chat_service.nats_connection chat_service.startup click",
-    "chat_service.console": "chat_service.auth chat_service.logs chat_service.startup"
-    " chat_service.state chat_service.values chat_service.wire.protobuf chat.v1 click google grpc",
+    "chat_service.console": "chat_service.auth chat_service.config chat_service.logs"
+    " chat_service.startup chat_service.state chat_service.values chat_service.wire.protobuf"
+    " chat.v1 click google grpc",
     "chat_service.console.moving": "chat_service.console chat_service.log"
     " chat_service.nats_connection chat_service.state.inspection nats",
     "chat_service.config": "",

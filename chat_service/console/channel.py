@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import grpc
 import grpc.aio
 
+from chat_service.config import Endpoint
 from chat_service.console.port import NotDone
 
 _REFUSED: Final = "Failed to connect to remote host: "
@@ -38,6 +39,21 @@ class Trust(NamedTuple):
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+
+
+def check_secrecy(address: str, trust: Trust) -> None:
+    """Raise NotDone where others could read what an admin shows, on its way to a server."""
+    if any(trust):
+        return
+    try:
+        local = Endpoint.parse(address).is_local
+    except ValueError:
+        local = False
+    if not local:
+        raise NotDone(
+            f"no password or token goes to {address} without TLS: connect by --tls or --ca FILE;"
+            " --insecure sends it for everybody on the way to read"
+        )
 
 
 def open_channel(address: str, trust: Trust) -> grpc.aio.Channel:

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from chat_service import values
 from chat_service.console import passwords
-from chat_service.console.channel import Trust
+from chat_service.console.channel import Trust, check_secrecy
 from chat_service.console.port import NotDone, Server
 from chat_service.console.running import Credentials, RunningServer, running_server
 from chat_service.console.stopped import stopped_server
@@ -63,6 +63,11 @@ _SERVER: Final = (
     option("--ca", type=FILE, metavar="FILE", help="Talk by TLS, and trust these (PEM)."),
     option("--cert", type=FILE, metavar="FILE", help="Your own certificate (PEM), if asked."),
     option("--key", type=FILE, metavar="FILE", help="The certificate's key (PEM)."),
+    option(
+        "--insecure",
+        is_flag=True,
+        help="Send a password or token to another machine even without TLS.",
+    ),
     click.help_option(allow_from_autoenv=False),
 )
 
@@ -80,6 +85,7 @@ class Place:
     ca: Path | None
     cert: Path | None
     key: Path | None
+    insecure: bool
 
     def ask(self, act: Callable[[Server], Awaitable[_Result]], *, new: bool = False) -> _Result:
         """Ask the running server if one is named, else work on data, which may be `new`.
@@ -100,6 +106,8 @@ class Place:
         address, trust = self.server, Trust(self.tls, self.ca, self.cert, self.key)
         if address is None:
             raise NotDone("that takes a running server: --server HOST:PORT")
+        if not self.insecure:
+            check_secrecy(address, trust)
         admin = self._credentials()
 
         async def call() -> _Result:

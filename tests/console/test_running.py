@@ -107,6 +107,18 @@ def test_a_running_server_wants_to_know_who_asks(server: ServerProcess) -> None:
     assert complaint(bad) == "the token is not good, or no longer"
 
 
+def test_no_password_or_token_goes_elsewhere_without_tls(server: ServerProcess) -> None:
+    there = server.endpoints["grpc"].replace("127.0.0.1", "0.0.0.0")  # which leads here
+    options = ("--server", there, "--as", "root")
+    refused = (
+        f"no password or token goes to {there} without TLS: connect by --tls or --ca FILE;"
+        " --insecure sends it for everybody on the way to read"
+    )
+    assert complaint(chat_server("user", "list", *options)) == refused  # and asks for none
+    assert complaint(chat_server("user", "list", *options, **ADMIN)) == refused
+    assert "root" in said(chat_server("user", "list", *options, "--insecure", **ADMIN))
+
+
 @pytest.mark.parametrize("token", ["cst_a\n", "cst_\xe9", "cst_\udce9"])
 def test_what_no_token_can_be_is_told_without_it(server: ServerProcess, token: str) -> None:
     done = chat_server("user", "list", "--server", server.endpoints["grpc"], CHAT_TOKEN=token)

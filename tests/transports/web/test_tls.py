@@ -1,6 +1,5 @@
 """The web listener under TLS."""
 
-import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
