@@ -6,6 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -18,6 +19,9 @@ from chat_client.errors import Refused
 from chat_client.failure import Failure
 from chat_client.identity import kept_client_id
 from chat_client.place import FILE, TEXT, Place, at_place
+
+_SIGNED: Final = "a signed token is needed"
+"""What a server says that takes tokens of others' alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +135,10 @@ def _sign_in(options: Options) -> int:
             raise
         if token:
             place.tokens.forget()  # each use of a worthless one would count as a guess
+        if place.cert:
+            raise  # which says what there is to do: no password would help
+        if _SIGNED in str(refused):
+            raise Failure(f"{refused}: give it by --token-file FILE") from None
         if not options.interactive:
             hint = f"chat-client login --user {place.user}, --password-file or {passwords.VARIABLE}"
             raise Failure(f"{refused}; to sign in: {hint}") from None

@@ -101,10 +101,21 @@ class Quit(Value):
     """Leaves at once."""
 
 
-class SignUp(Value):
-    """Makes the guest's name an account."""
+class MaySignUp(Value):
+    """Asks whether a name could be made an account: any before Hello, later one's own."""
 
+    user: str
+
+
+class SignUp(Value):
+    """Makes a name an account: any before Hello, later one's own."""
+
+    user: str
     password: Secret
+
+
+class MayChangePassword(Value):
+    """Asks whether there is a password to change."""
 
 
 class ChangePassword(Value):
@@ -115,7 +126,19 @@ class ChangePassword(Value):
 
 
 CommandBody = (
-    Hello | Send | Join | Leave | Who | History | Ping | Moderate | Quit | SignUp | ChangePassword
+    Hello
+    | Send
+    | Join
+    | Leave
+    | Who
+    | History
+    | Ping
+    | Moderate
+    | Quit
+    | MaySignUp
+    | SignUp
+    | MayChangePassword
+    | ChangePassword
 )
 
 

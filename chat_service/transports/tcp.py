@@ -124,7 +124,8 @@ class _Connection(asyncio.Protocol):
         transport = self._transport = cast("asyncio.Transport", transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         _set_keepalive(transport.get_extra_info("socket"), self._keepalive)
-        session = self._open(LineCodec())
+        terms = self._reception.terms(certified(transport))
+        session = self._open(LineCodec(terms))
         if session is None:
             return
         transport.write(self._codec.greeting())
