@@ -101,10 +101,13 @@ class Entrance:
         self._questions += 1
         return self._questions <= 2 * limits.PASSWORDS_TYPED  # each is asked for twice
 
-    async def check_registration(self, name: str) -> None:
-        """Raise PermissionDenied or NameTaken where nobody can make an account of a name."""
+    def check_registration(self, name: str) -> None:
+        """Raise PermissionDenied where this client can make no account of a name."""
         self._doorman.check_registration()
         self._doorman.check_own_name(name, self._origin)
+
+    async def check_unregistered(self, name: str) -> None:
+        """Raise NameTaken where a name is an account's already."""
         await self._doorman.check_unregistered(name)
 
     async def check_change(self, name: str) -> None:
@@ -113,8 +116,7 @@ class Entrance:
 
     async def registration(self, name: str, password: Secret) -> Register:
         """Return the entry that makes an account; raises PermissionDenied where none is made."""
-        self._doorman.check_registration()
-        self._doorman.check_own_name(name, self._origin)
+        self.check_registration(name)
         hashed = await self._doorman.passwords.hash(password, self.address)
         return Register(hashed, skeleton(name), address=self.address)
 

@@ -306,8 +306,10 @@ class Session:
 
     async def _may_sign_up(self, ref: int, it: MaySignUp) -> None:
         await self._in_flight.all_answered()
-        await self._entrance.check_registration(self._member.user or parse_name(it.user))
-        if self._phase is Phase.NEW and self._entrance.may_take_time():
+        self._entrance.check_registration(self._member.user or parse_name(it.user))
+        if self._phase is not Phase.NEW:
+            await self._entrance.check_unregistered(self._member.user)
+        elif self._entrance.may_take_time():  # and is told of others' names by trying, which counts
             self._deadlines.hello(limits.PASSWORD_TIMEOUT, self._hello_missing)
         self._put(Event(Pong(), ref=ref))
 

@@ -342,7 +342,7 @@ async def test_no_account_is_made_of_a_name_that_another_has(bobs_node: Node, di
     thief = await dial(bobs_node)
     thief.send(f"/register bob\n{PASSWORD}\n{PASSWORD}\n")
     await thief.until_ended()
-    assert thief.lines == [PROMPT, "! the name bob is registered", "* bye"]
+    assert thief.lines[-2:] == ["! the name bob is registered", "* bye"]
     thief = await dial(bobs_node)
     thief.send(f"/register ann\n{PASSWORD}\n{PASSWORD}\n")
     await thief.until_ended()
