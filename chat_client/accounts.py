@@ -25,7 +25,8 @@ class Accounts:
 
     `register` and `login` sign this object in: what follows is done as that account. `token`: a
     session token from before, to begin with; for `register`, a guest's `chat.welcome.token`, with
-    which the guest's rooms and conversations become the account's. `client_id`: as for ChatClient;
+    which the guest's rooms and conversations become the account's (a ChatClient who stays connected
+    is told the new one by `use_token`). `client_id`: as for ChatClient;
     with the one by which the account has signed in before, wrong passwords of others at the same
     address hold nobody up. `credentials`, `insecure`: as for ChatClient. `timeout`: seconds that a
     call may take.

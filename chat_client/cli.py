@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -194,7 +195,10 @@ async def _talk(options: Options, proof: Proof) -> int:
     with kept_client_id(place.server, place.user) as client_id:
         screen = terminal.TerminalScreen(session)
         async with _client(options, proof, client_id, narrator(screen.print)) as chat:
-            return await terminal.run(chat, options.room, session, history=options.history)
+            register = partial(account_commands.register_guest, place, chat)
+            return await terminal.run(
+                chat, options.room, session, register, history=options.history
+            )
 
 
 def _client(

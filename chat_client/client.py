@@ -115,6 +115,10 @@ class ChatClient:
         """The position behind the last event iterated: keep it to resume in another process."""
         return self._cursor
 
+    def use_token(self, token: str) -> None:
+        """Prove the name by this token from the next connection on: a guest's who registered it."""
+        self._connection.use_token(token)
+
     async def send(self, to: str, text: str, reply_to: int = 0) -> events_pb2.Ack:
         """Say something to "#room" or "@user"; returns when it has happened and is on disk.
 

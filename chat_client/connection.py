@@ -8,7 +8,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
@@ -109,6 +109,12 @@ class Connection:
         reply = self._in_flight.add(command)
         self._changed.set()
         return reply
+
+    def use_token(self, token: str) -> None:
+        """Say this token from the next stream on, in the place of what has proved the name."""
+        self._settings = replace(self._settings, password=None, token=token)
+        if self.welcome:
+            self.welcome.ClearField("token")  # a guest's, which the user is no more
 
     def leave(self) -> None:
         """Take no more commands, get the replies to those there are, and end."""

@@ -309,7 +309,8 @@ class Session:
         self._entrance.check_registration(self._member.user or parse_name(it.user))
         if self._phase is not Phase.NEW:
             await self._entrance.check_unregistered(self._member.user)
-        elif self._entrance.may_take_time():  # and is told of others' names by trying, which counts
+        elif self._entrance.may_take_time():
+            # Whether the name is an account's is told by trying alone, which is counted.
             self._deadlines.hello(limits.PASSWORD_TIMEOUT, self._hello_missing)
         self._put(Event(Pong(), ref=ref))
 
