@@ -38,6 +38,8 @@ _DATA: Final = option(
     metavar="DIR",
     help="A stopped server's data.  [default: the setting]",
 )
+_NO_DATA: Final = option("--data", type=values.Parsed(values.directory), hidden=True)
+"""Taken so that `ask_running` can say what it takes instead."""
 _SERVER: Final = (
     option("--server", type=TEXT, metavar="HOST:PORT", help="Where a running server has gRPC."),
     option(
@@ -140,7 +142,7 @@ def at_place(command: Callable[..., None]) -> Callable[..., None]:
 
 def at_running(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command a Place that is always a running server."""
-    return _placed(command, _SERVER)
+    return _placed(command, (_NO_DATA, *_SERVER))
 
 
 def _placed(

@@ -49,6 +49,8 @@ def test_a_ban_ends_the_connections_of_who_is_there(server: ServerProcess) -> No
     assert (row["subject"], row["by"], row["reason"]) == ("mallory", "root", "spam")
     assert said(ask(server, "unban", "mallory")) == "unbanned mallory\n"
     assert rows(ask(server, "bans", "--json")) == []
+    again = complaint(ask(server, "unban", "mallory"))
+    assert again == "there is no ban of mallory: chat-server user bans lists them"
 
 
 def test_connections_are_listed_and_ended(server: ServerProcess) -> None:
@@ -61,6 +63,24 @@ def test_connections_are_listed_and_ended(server: ServerProcess) -> None:
         assert said(ended) == "ended 1 connection of ann\n"
         assert heard(ann, "go home")
         assert [row["user"] for row in rows(ask(server, "sessions", "--json"))] == ["bob"]
+
+
+def test_to_end_what_is_not_there_fails(server: ServerProcess) -> None:
+    assert complaint(ask(server, "end", "nosuch")) == "nosuch has no connection"
+    with guest(server, "ann"):
+        done = ask(server, "end", "ann", "--session", "nosuch")
+        assert complaint(done) == "ann has no such connection"
+
+
+@pytest.mark.parametrize(
+    "args", [("user", "sessions"), ("user", "end", "ann"), ("drain",), ("statistics",)]
+)
+def test_what_is_about_connections_takes_no_data_of_a_stopped_server(
+    data: Path, args: tuple[str, ...]
+) -> None:
+    done = chat_server(*args, "--data", str(data))
+    assert complaint(done) == "that takes a running server: --server HOST:PORT"
+    assert "--data" not in said(chat_server(*args, "--help"))
 
 
 def test_an_announcement_is_heard_by_everyone(server: ServerProcess) -> None:
