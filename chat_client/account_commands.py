@@ -84,7 +84,10 @@ def logout(place: Place) -> None:
 @at_place
 @click.option("--revoke", type=TEXT, metavar="ID", help="Sign out where ID is, instead of listing.")
 def sessions(place: Place, revoke: str | None) -> None:
-    """List where you are signed in."""
+    """List your session tokens: one for each place where you have signed in.
+
+    Who is connected by the password itself has none, and is not listed.
+    """
     token = _kept_token(place)
     if revoke:
         _call(place, lambda it: it.revoke_session(revoke), token)
