@@ -13,9 +13,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chat.v1 import accounts_pb2, events_pb2
 from chat_client import passwords
 from chat_client.accounts import Accounts
+from chat_client.client import ChatClient
 from chat_client.errors import AccountError
 from chat_client.failure import Failure
-from chat_client.identity import client_id_for_calls
+from chat_client.identity import client_id_for_calls, is_held
 from chat_client.place import FILE, TEXT, Place, at_place
 from chat_client.render import one_line
 
@@ -37,8 +38,10 @@ def login(place: Place, password_file: Path | None) -> None:
 
     It goes into your keyring, or into a file that only you can read.
     """
+    place.check_secrecy()
     password = passwords.given(password_file) or passwords.ask(f"Password of {place.user}")
-    _keep(place, _call(place, lambda it: it.login(place.user, password, _label())))
+    _, told = asyncio.run(_sign_in(place, lambda it: it.login(place.user, password, _label())))
+    click.echo(told)
 
 
 @click.command()
@@ -46,10 +49,21 @@ def login(place: Place, password_file: Path | None) -> None:
 @PASSWORD_FILE
 def register(place: Place, password_file: Path | None) -> None:
     """Make an account, so that the name is yours, and sign in."""
+    place.check_secrecy()
     password = passwords.given(password_file) or passwords.ask_twice(
         f"New password for {place.user}"
     )
-    _keep(place, _call(place, lambda it: it.register(place.user, password, _label())))
+    try:
+        _, told = asyncio.run(
+            _sign_in(place, lambda it: it.register(place.user, password, _label()))
+        )
+    except AccountError as error:
+        taken = error.code == events_pb2.ERROR_CODE_NAME_TAKEN
+        if taken and place.tokens.get() is None and is_held(place.server, place.user):
+            hint = "your own chat-client has it: type /register there, or end it first"
+            raise Failure(f"{error}; {hint}") from None
+        raise
+    click.echo(told)
 
 
 @click.command()
@@ -70,7 +84,10 @@ def logout(place: Place) -> None:
 @at_place
 @click.option("--revoke", type=TEXT, metavar="ID", help="Sign out where ID is, instead of listing.")
 def sessions(place: Place, revoke: str | None) -> None:
-    """List where you are signed in."""
+    """List your session tokens: one for each place where you have signed in.
+
+    Who is connected by the password itself has none, and is not listed.
+    """
     token = _kept_token(place)
     if revoke:
         _call(place, lambda it: it.revoke_session(revoke), token)
@@ -102,35 +119,70 @@ def password(place: Place, password_file: Path | None, new_password_file: Path |
 COMMANDS: Final = (login, register, logout, sessions, password)
 
 
+async def register_guest(
+    place: Place, chat: ChatClient, ask: Callable[[str], Awaitable[str]]
+) -> str:
+    """Make an account of a guest's name, who stays connected and keeps all there is.
+
+    `ask` gets a password from whoever is asked. Returns what to say; raises ChatError, Failure.
+    """
+    if not chat.welcome.token:
+        raise Failure(f"{chat.user} is registered already")
+    place.check_secrecy()
+    what = f"New password for {chat.user}"
+    password = await ask(what)
+    if not password:
+        raise Failure("no password was given: nothing was changed")
+    if await ask(f"{what}, once more") != password:
+        raise Failure("the two are not the same: nothing was changed")
+    token, told = await _sign_in(
+        place, lambda it: it.register(chat.user, password, _label()), chat.welcome.token
+    )
+    chat.use_token(token)
+    return told
+
+
 def _call(
     place: Place, do: Callable[[Accounts], Awaitable[_Result]], token: str | None = None
 ) -> _Result:
-    async def call() -> _Result:
-        async with Accounts(
-            place.server,
-            token=token,
-            client_id=client_id_for_calls(place.server, place.user),
-            credentials=place.credentials,
-        ) as accounts:
-            return await do(accounts)
+    return asyncio.run(_ask(place, do, token))
 
-    return asyncio.run(call())
+
+async def _ask(
+    place: Place, do: Callable[[Accounts], Awaitable[_Result]], token: str | None = None
+) -> _Result:
+    async with Accounts(
+        place.server,
+        token=token,
+        client_id=client_id_for_calls(place.server, place.user),
+        credentials=place.credentials,
+        insecure=place.insecure,
+    ) as accounts:
+        return await do(accounts)
 
 
 def _kept_token(place: Place) -> str:
+    place.check_secrecy()
     if token := place.tokens.get():
         return token
     raise Failure(f"you are not signed in at {place.server}: chat-client login --user {place.user}")
 
 
-def _keep(place: Place, session: accounts_pb2.SessionToken) -> None:
+async def _sign_in(
+    place: Place,
+    sign_in: Callable[[Accounts], Awaitable[accounts_pb2.SessionToken]],
+    token: str | None = None,
+) -> tuple[str, str]:
+    """Sign in and keep the session token; returns it, and what to say."""
+    session = await _ask(place, sign_in, token)
     try:
         where = place.tokens.put(session.token)
     except OSError as error:
-        _call(place, Accounts.logout, session.token)  # nobody has it: it is of no use
+        await _ask(place, Accounts.logout, session.token)  # nobody has it: it is of no use
         raise Failure(f"cannot keep the session token: {error.strerror}") from None
     until = _minute(session.expires_at)
-    click.echo(f"* {one_line(session.user)} is signed in until {until}; {where} keeps the token")
+    told = f"* {one_line(session.user)} is signed in until {until}; {where} keeps the token"
+    return session.token, told
 
 
 def _described(it: accounts_pb2.SignIn) -> str:

@@ -8,7 +8,7 @@ import grpc.aio
 
 from chat.v1 import accounts_pb2, accounts_pb2_grpc
 from chat_client import status
-from chat_client.channel import open_channel, unreachable
+from chat_client.channel import check_secrecy, open_channel, unreachable
 from chat_client.errors import AccountError, ChatError, Unavailable
 
 TIMEOUT: Final = 10.0
@@ -25,10 +25,11 @@ class Accounts:
 
     `register` and `login` sign this object in: what follows is done as that account. `token`: a
     session token from before, to begin with; for `register`, a guest's `chat.welcome.token`, with
-    which the guest's rooms and conversations become the account's. `client_id`: as for ChatClient;
+    which the guest's rooms and conversations become the account's (a ChatClient who stays connected
+    is told the new one by `use_token`). `client_id`: as for ChatClient;
     with the one by which the account has signed in before, wrong passwords of others at the same
-    address hold nobody up. `credentials`: as for ChatClient. `timeout`: seconds that a call may
-    take.
+    address hold nobody up. `credentials`, `insecure`: as for ChatClient. `timeout`: seconds that a
+    call may take.
 
     Each call raises AccountError if the server says no (UNAUTHENTICATED for a wrong name, password
     or token, NAME_TAKEN, RATE_LIMITED with `retry_after` for too many tries), or Unavailable.
@@ -41,10 +42,12 @@ class Accounts:
         token: str | None = None,
         client_id: str = "",
         credentials: grpc.ChannelCredentials | None = None,
+        insecure: bool = False,
         timeout: float = TIMEOUT,
     ) -> None:
         self._server = server
-        self._secure = credentials is not None
+        self._insecure = insecure
+        self._credentials = credentials
         self._token = token
         self._client_id = client_id
         self._timeout = timeout
@@ -107,6 +110,7 @@ class Accounts:
         return session
 
     async def _ask(self, method: Any, request: object) -> Any:
+        check_secrecy(self._server, self._credentials, insecure=self._insecure)
         bearer = (("authorization", f"Bearer {self._token}"),) if self._token else ()
         try:
             return await method(request, metadata=bearer, timeout=self._timeout)
@@ -119,4 +123,4 @@ class Accounts:
             return AccountError(refused)
         if error.code() is grpc.StatusCode.UNIMPLEMENTED:
             return Unavailable(f"{self._server} has no accounts")
-        return unreachable(self._server, error, secure=self._secure)
+        return unreachable(self._server, error, self._credentials)

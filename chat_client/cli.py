@@ -5,7 +5,9 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -18,6 +20,9 @@ from chat_client.errors import Refused
 from chat_client.failure import Failure
 from chat_client.identity import kept_client_id
 from chat_client.place import FILE, TEXT, Place, at_place
+
+_SIGNED: Final = "a signed token is needed"
+"""What a server says that takes tokens of others' alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +136,10 @@ def _sign_in(options: Options) -> int:
             raise
         if token:
             place.tokens.forget()  # each use of a worthless one would count as a guess
+        if place.cert:
+            raise  # which says what there is to do: no password would help
+        if _SIGNED in str(refused):
+            raise Failure(f"{refused}: give it by --token-file FILE") from None
         if not options.interactive:
             hint = f"chat-client login --user {place.user}, --password-file or {passwords.VARIABLE}"
             raise Failure(f"{refused}; to sign in: {hint}") from None
@@ -138,6 +147,7 @@ def _sign_in(options: Options) -> int:
 
 
 def _ask(place: Place) -> str:
+    place.check_secrecy()
     return passwords.ask(f"Password of {place.user}")
 
 
@@ -185,7 +195,10 @@ async def _talk(options: Options, proof: Proof) -> int:
     with kept_client_id(place.server, place.user) as client_id:
         screen = terminal.TerminalScreen(session)
         async with _client(options, proof, client_id, narrator(screen.print)) as chat:
-            return await terminal.run(chat, options.room, session, history=options.history)
+            register = partial(account_commands.register_guest, place, chat)
+            return await terminal.run(
+                chat, options.room, session, register, history=options.history
+            )
 
 
 def _client(
@@ -201,6 +214,7 @@ def _client(
         password=proof.password,
         token=proof.token,
         credentials=place.credentials,
+        insecure=place.insecure,
         max_reconnect_time=options.give_up,
         max_in_flight=WINDOW,
     )

@@ -39,7 +39,8 @@ class ChatClient:
     when there is nothing to resume. `rooms`: joined on entering. `on_state`: called in the event
     loop at each change of `chat.state`. `password` or `token` (from Accounts.login, or a guest's
     `chat.welcome.token`): what proves the name, said at each connection. `credentials`: TLS
-    (`tls.channel_credentials`), plaintext without.
+    (`tls.channel_credentials`), plaintext without. `insecure`: let a password or token go to
+    another machine without TLS, where entering raises TlsError else.
 
     All times are in seconds. `connect_timeout`: how long entering keeps trying while the server is
     away (0: one try, None: for ever). `max_reconnect_time`: how long a lost connection may take to
@@ -62,6 +63,7 @@ class ChatClient:
         password: str | None = None,
         token: str | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        insecure: bool = False,
         connect_timeout: float | None = 0.0,
         max_reconnect_time: float | None = None,
         leave_timeout: float = 5.0,
@@ -79,6 +81,7 @@ class ChatClient:
             password=password,
             token=token,
             credentials=credentials,
+            insecure=insecure,
             connect_timeout=connect_timeout,
             max_reconnect_time=max_reconnect_time,
             max_in_flight=max_in_flight,
@@ -111,6 +114,10 @@ class ChatClient:
     def cursor(self) -> cursor_pb2.Cursor:
         """The position behind the last event iterated: keep it to resume in another process."""
         return self._cursor
+
+    def use_token(self, token: str) -> None:
+        """Prove the name by this token from the next connection on: a guest's who registered it."""
+        self._connection.use_token(token)
 
     async def send(self, to: str, text: str, reply_to: int = 0) -> events_pb2.Ack:
         """Say something to "#room" or "@user"; returns when it has happened and is on disk.

@@ -8,7 +8,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final
 
@@ -16,6 +16,7 @@ import grpc
 
 from chat.v1 import chat_pb2, commands_pb2, cursor_pb2, events_pb2
 from chat_client.backoff import Backoff
+from chat_client.channel import check_secrecy
 from chat_client.errors import ChatError, Closed, Lost, Unavailable, departure
 from chat_client.in_flight import InFlight
 from chat_client.inbox import Inbox
@@ -52,6 +53,7 @@ class Settings:
     password: str | None = field(repr=False)
     token: str | None = field(repr=False)
     credentials: grpc.ChannelCredentials | None
+    insecure: bool
     connect_timeout: float | None
     max_reconnect_time: float | None
     max_in_flight: int
@@ -107,6 +109,12 @@ class Connection:
         reply = self._in_flight.add(command)
         self._changed.set()
         return reply
+
+    def use_token(self, token: str) -> None:
+        """Say this token from the next stream on, in the place of what has proved the name."""
+        self._settings = replace(self._settings, password=None, token=token)
+        if self.welcome:
+            self.welcome.ClearField("token")  # a guest's, which the user is no more
 
     def leave(self) -> None:
         """Take no more commands, get the replies to those there are, and end."""
@@ -164,6 +172,8 @@ class Connection:
 
     async def _open_stream(self) -> Stream:
         settings = self._settings
+        if settings.password is not None or settings.token is not None:
+            check_secrecy(settings.server, settings.credentials, insecure=settings.insecure)
         try:
             return await Stream.open(settings.server, self._hello(), settings.credentials)
         except Lost as lost:

@@ -4,7 +4,8 @@ The same with and without a terminal; the commands are those of the line protoco
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import ClassVar, Final, Protocol, TypeVar
 
 from precis_i18n import get_profile
@@ -53,7 +54,7 @@ class Conversation:
     `hidden`: kinds of events that are not shown when this connection brought them about; private
     messages always are. `unattended`: nobody is there to react, so a room that could not be joined
     stays the current one, lest the lines meant for it go to another; and what the server wants
-    later is sent later.
+    later is sent later. `verbs`: what may be typed besides `VERBS`.
     """
 
     def __init__(
@@ -65,7 +66,9 @@ class Conversation:
         room: str = LOBBY,
         hidden: Collection[str] = (),
         unattended: bool = False,
+        verbs: Mapping[str, Verb] = MappingProxyType({}),
     ) -> None:
+        self.verbs = {**self.VERBS, **verbs}
         self.room = room
         self.rooms = dict.fromkeys([*chat.welcome.rooms, room])
         self.names: dict[str, None] = {}
@@ -142,7 +145,7 @@ class Conversation:
 
     async def _command(self, line: str) -> None:
         word = line.split(maxsplit=1)[0]
-        verb = self.VERBS.get(word.lower())
+        verb = self.verbs.get(word.lower())
         if verb is None:
             raise UsageError(f"no such command: {word[:32]} (/help lists them)")
         await verb.do(self, *verb.arguments(line))
@@ -202,7 +205,7 @@ class Conversation:
         await self._screen.note(f"* you are in: {', '.join(self.rooms)} (current: {self.room})\n")
 
     async def _help(self) -> None:
-        lines = [(verb.usage, verb.meaning) for verb in self.VERBS.values()]
+        lines = [(verb.usage, verb.meaning) for verb in self.verbs.values()]
         lines.append(("//text", "says a line that begins with a slash"))
         width = max(len(usage) for usage, _ in lines)
         await self._screen.note("".join(f"* {u:<{width}}  {meaning}\n" for u, meaning in lines))

@@ -39,7 +39,7 @@ class Unavailable(ChatError):
 
 
 class TlsError(Unavailable):
-    """TLS fails, and will until somebody sets it right; the sentence says what to do."""
+    """TLS fails or is missing, until somebody sets it right; the sentence says what to do."""
 
 
 class Closed(ChatError):

@@ -49,6 +49,23 @@ def kept_client_id(server: str, user: str) -> Iterator[str]:
         os.close(lock)
 
 
+def is_held(server: str, user: str) -> bool:
+    """Tell whether a process of this person's is the user of a server now."""
+    try:
+        lock = _open(server, user)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return False
+
+
 def client_id_for_calls(server: str, user: str) -> str:
     """Return the client_id of a user at a server, whether or not another process holds it.
 

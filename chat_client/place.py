@@ -10,6 +10,7 @@ import click
 import grpc
 
 from chat_client import stdio, tls
+from chat_client.channel import check_secrecy
 from chat_client.errors import ChatError, Rejected
 from chat_client.failure import Failure
 from chat_client.render import again
@@ -47,6 +48,11 @@ _OPTIONS: Final = (
     click.option("--ca", type=FILE, metavar="FILE", help="Talk by TLS, and trust these (PEM)."),
     click.option("--cert", type=FILE, metavar="FILE", help="Your own certificate (PEM), if asked."),
     click.option("--key", type=FILE, metavar="FILE", help="The certificate's key (PEM)."),
+    click.option(
+        "--insecure",
+        is_flag=True,
+        help="Send your password or token to another machine even without TLS.",
+    ),
 )
 
 
@@ -60,6 +66,7 @@ class Place:
     ca: Path | None
     cert: Path | None
     key: Path | None
+    insecure: bool
 
     @property
     def secure(self) -> bool:
@@ -71,6 +78,10 @@ class Place:
         """What a channel there takes; raises TlsError."""
         return tls.channel_credentials(self.ca, self.cert, self.key) if self.secure else None
 
+    def check_secrecy(self) -> None:
+        """Raise TlsError where a password or token may not be sent: ask for none in vain."""
+        check_secrecy(self.server, self.credentials, insecure=self.insecure)
+
     @property
     def tokens(self) -> TokenStore:
         """Where the session token of this user is kept."""
@@ -81,9 +92,7 @@ def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options of a Place, as its first argument, and its errors one form."""
 
     @wraps(command)
-    def placed(
-        *, user: str | None, server: str, tls: bool, ca: Path, cert: Path, key: Path, **rest: Any
-    ) -> Any:
+    def placed(*, user: str | None, **given: Any) -> Any:
         stdio.open_missing()
         context = click.get_current_context()
         if context.invoked_subcommand:
@@ -91,9 +100,9 @@ def at_place(command: Callable[..., Any]) -> Callable[..., Any]:
             return None
         if not user:
             raise click.MissingParameter(ctx=context, param_hint="'--user'", param_type="option")
-        place = Place(user=user, server=server, tls=tls, ca=ca, cert=cert, key=key)
+        fields = {it: given.pop(it) for it in Place.__dataclass_fields__ if it != "user"}
         try:
-            return command(place, **rest)
+            return command(Place(user=user, **fields), **given)
         except ChatError as error:
             wait = error.retry_after if isinstance(error, Rejected) else None
             raise Failure(f"{error}{again(wait)}") from error

@@ -42,7 +42,7 @@ class Stream:
 
     def __init__(self, server: str, credentials: grpc.ChannelCredentials | None) -> None:
         self._server = server
-        self._secure = credentials is not None
+        self._credentials = credentials
         # A channel of its own for every try: none inherits what went wrong with the last.
         self._channel = open_channel(server, credentials)
         self._unanswered = False
@@ -129,7 +129,7 @@ class Stream:
     def _meaning(self, error: grpc.aio.AioRpcError) -> ChatError | Lost:
         if error.code() is grpc.StatusCode.UNAUTHENTICATED and (told := refusal(error)):
             return Refused(told)
-        unavailable = unreachable(self._server, error, secure=self._secure)
+        unavailable = unreachable(self._server, error, self._credentials)
         if error.code() in _FINAL or isinstance(unavailable, TlsError):
             return unavailable
         return Lost(unavailable, retry_after(error))

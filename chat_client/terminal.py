@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -21,9 +21,11 @@ from chat.v1 import events_pb2
 from chat_client.client import ChatClient
 from chat_client.conversation import Conversation
 from chat_client.errors import ChatError
+from chat_client.failure import Failure
 from chat_client.identity import state_directory
 from chat_client.render import as_text, visible
 from chat_client.stdio import utf8
+from chat_client.verbs import Verb
 
 _STYLE = Style.from_dict(
     {
@@ -114,25 +116,76 @@ class ChatCompleter(Completer):
 
     def _candidates(self, typed: str, word: str) -> Iterable[str]:
         if typed == word and word.startswith("/"):
-            return self._talk.VERBS
+            return self._talk.verbs
         if word.startswith("#") or typed.startswith(("/join ", "/leave ")):
             return self._talk.rooms
-        verb = self._talk.VERBS.get(typed.partition(" ")[0])
+        verb = self._talk.verbs.get(typed.partition(" ")[0])
         return sorted(self._talk.names) if word or (verb and verb.wants_name) else ()
 
 
-async def run(chat: ChatClient, room: str, session: PromptSession[str], *, history: int) -> int:
+class SecretPrompt:
+    """A question in the place of the prompt. Its answer is neither shown nor kept."""
+
+    def __init__(self, session: PromptSession[str]) -> None:
+        self._session = session
+        self._answer: asyncio.Future[str] | None = None
+        self.words = ""
+        """The question; empty if there is none."""
+
+    async def ask(self, words: str) -> str:
+        """Return what is typed: nothing, if the user would rather go."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._show(f"{words}: ")
+        try:
+            return await self._answer
+        finally:
+            self._show("")
+
+    def answer(self, text: str) -> None:
+        """Take what was typed, if there is a question."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(text)
+
+    def _show(self, words: str) -> None:
+        self.words = words
+        self._session.is_password = bool(words)
+        self._session.app.invalidate()
+
+
+Register = Callable[[Callable[[str], Awaitable[str]]], Awaitable[str]]
+"""Makes an account of the user's name by what it asks; returns what to say.
+
+Raises ChatError, Failure.
+"""
+
+
+def _registering(register: Register, secret: SecretPrompt, screen: TerminalScreen) -> Verb:
+    async def do(_: Conversation) -> None:
+        try:
+            await screen.note(f"{await register(secret.ask)}\n")
+        except (ChatError, Failure) as error:
+            await screen.complain(f"! {visible(str(error))}\n")
+
+    return Verb(do, 0, 0, "/register", "makes your name yours, with a password")
+
+
+async def run(
+    chat: ChatClient, room: str, session: PromptSession[str], register: Register, *, history: int
+) -> int:
     """Talk until the user has had enough; return the exit status."""
     status = 0
-    screen = TerminalScreen(session)
+    screen, secret = TerminalScreen(session), SecretPrompt(session)
+    verbs = {"/register": _registering(register, secret, screen)}
     try:
         async with asyncio.TaskGroup() as tasks:
-            talk = Conversation(chat, screen, tasks, room=room, hidden=("joined", "left"))
+            talk = Conversation(
+                chat, screen, tasks, room=room, hidden=("joined", "left"), verbs=verbs
+            )
             await screen.note(f"* welcome, {chat.user}: /help lists the commands\n")
             await talk.begin(history)
             tasks.create_task(talk.follow())
             with patch_stdout():
-                await _type(session, talk, tasks)
+                await _type(session, talk, secret, tasks)
             await chat.close()
             await talk.settled()
     except* ChatError as errors:
@@ -141,12 +194,18 @@ async def run(chat: ChatClient, room: str, session: PromptSession[str], *, histo
     return status
 
 
-async def _type(session: PromptSession[str], talk: Conversation, tasks: asyncio.TaskGroup) -> None:
+async def _type(
+    session: PromptSession[str], talk: Conversation, secret: SecretPrompt, tasks: asyncio.TaskGroup
+) -> None:
     """Have one prompt up all the time, and do what is entered there in order."""
     entered: asyncio.Queue[str | None] = asyncio.Queue(_MAX_PASTED)
 
     def accept(buffer: Buffer) -> bool:
         buffer.text = utf8(buffer.text)  # for the history's file as well
+        if secret.words:
+            secret.answer(buffer.text)
+            buffer.text = ""  # the history takes what is left here
+            return False
         if not entered.full():
             entered.put_nowait(buffer.text)
             return False
@@ -156,10 +215,11 @@ async def _type(session: PromptSession[str], talk: Conversation, tasks: asyncio.
     doing = tasks.create_task(_do(entered, talk, session))
     with suppress(EOFError):
         await session.prompt_async(
-            lambda: [("class:prompt", f"{talk.room}> ")],
+            lambda: [("class:prompt", secret.words or f"{talk.room}> ")],
             completer=ChatCompleter(talk),
             handle_sigint=False,
         )
+    secret.answer("")
     await entered.put(None)
     await doing
 

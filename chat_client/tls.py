@@ -3,6 +3,7 @@
 import ssl
 from pathlib import Path
 from typing import Final
+from weakref import WeakSet
 
 import grpc
 
@@ -29,6 +30,8 @@ _FAULTS: Final = (
 )
 # A server that will not go on after, or without, a handshake just hangs up.
 _HUNG_UP: Final = ("Socket closed", "Connection reset", "Broken pipe")
+_certified: Final[WeakSet[grpc.ChannelCredentials]] = WeakSet()
+"""Those made here that prove the client: by themselves they do not tell."""
 
 
 def channel_credentials(
@@ -48,7 +51,9 @@ def channel_credentials(
         return grpc.ssl_channel_credentials(roots)
     chain, private = _read(certificate), _read(key)
     _check_pair(certificate, key)
-    return grpc.ssl_channel_credentials(roots, private, chain)
+    credentials = grpc.ssl_channel_credentials(roots, private, chain)
+    _certified.add(credentials)
+    return credentials
 
 
 def fault(server: str, details: str) -> TlsError | None:
@@ -59,13 +64,18 @@ def fault(server: str, details: str) -> TlsError | None:
     return None
 
 
-def hint(details: str, *, secure: bool) -> str:
+def hint(details: str, credentials: grpc.ChannelCredentials | None) -> str:
     """Return what may be wrong with TLS where a server hangs up at once; empty where it did not."""
     if not any(sign in details for sign in _HUNG_UP):
         return ""
-    if secure:
-        return "it hangs up; if it wants a client certificate, give one by --cert FILE --key FILE"
-    return "it hangs up; if it speaks TLS, connect by --tls or --ca FILE"
+    if credentials is None:
+        return "it hangs up; if it speaks TLS, connect by --tls or --ca FILE"
+    if credentials in _certified:
+        return (
+            "it hangs up; it may not take your certificate:"
+            " give one by --cert that an authority of its own has signed"
+        )
+    return "it hangs up; if it wants a client certificate, give one by --cert FILE --key FILE"
 
 
 def _read(file: Path) -> bytes:

@@ -51,6 +51,7 @@ class Entrance:
         self._epoch = epoch
         self._typing = typing
         self._tries = 0
+        self._questions = 0
 
     @property
     def transient(self) -> bool:
@@ -95,9 +96,27 @@ class Entrance:
             token="" if entered.account else self.token,
         )
 
+    def may_take_time(self) -> bool:
+        """Tell whether who makes an account, and types, is given time to answer once more."""
+        self._questions += 1
+        return self._questions <= 2 * limits.PASSWORDS_TYPED  # each is asked for twice
+
+    def check_registration(self, name: str) -> None:
+        """Raise PermissionDenied where this client can make no account of a name."""
+        self._doorman.check_registration()
+        self._doorman.check_own_name(name, self._origin)
+
+    async def check_unregistered(self, name: str) -> None:
+        """Raise NameTaken where a name is an account's already."""
+        await self._doorman.check_unregistered(name)
+
+    async def check_change(self, name: str) -> None:
+        """Raise InvalidCommand where there is no password to change."""
+        await self._doorman.check_has_password(name)
+
     async def registration(self, name: str, password: Secret) -> Register:
         """Return the entry that makes an account; raises PermissionDenied where none is made."""
-        self._doorman.check_registration()
+        self.check_registration(name)
         hashed = await self._doorman.passwords.hash(password, self.address)
         return Register(hashed, skeleton(name), address=self.address)
 

@@ -11,7 +11,7 @@ from chat_service.flood import Meter
 from chat_service.hub.outbox import Outbox
 from chat_service.services import Services
 from chat_service.session import Session
-from chat_service.wire.port import Codec
+from chat_service.wire.port import Codec, Terms
 
 
 class Reception:
@@ -28,6 +28,13 @@ class Reception:
     def admit(self, peer: str) -> Meter:
         """Count the connect of a peer whose session is yet to come; raises RateLimited."""
         return self._services.flood.connect(parse_origin(peer))
+
+    def terms(self, certified: Certified | None) -> Terms:
+        """Return how somebody may come in who types, and whose certificate says this."""
+        doorman = self._services.doorman
+        if certified is not None:
+            return Terms("")
+        return Terms("token" if doorman.mode == "token" else "password", doorman.takes_newcomers)
 
     def open(
         self,

@@ -19,16 +19,18 @@ from typing import Any, Final
 from chat_service.auth.doorman import Certified, Origin
 from chat_service.catch_up import catch_up, starting_point
 from chat_service.core import limits
+from chat_service.core.address import parse_name
 from chat_service.core.checks import CHECKS, check_send
 from chat_service.core.commands import (
     ChangePassword,
     Command,
     CommandBody,
     Entry,
-    EntryBody,
     Hello,
     Join,
     Leave,
+    MayChangePassword,
+    MaySignUp,
     Moderate,
     Quit,
     Secret,
@@ -52,6 +54,7 @@ from chat_service.core.events import (
     Event,
     Goodbye,
     GoodbyeReason,
+    Pong,
 )
 from chat_service.core.outcome import Applied, Entered
 from chat_service.deadlines import Deadlines
@@ -275,7 +278,7 @@ class Session:
         """Do what can be done at once; returns what is left to wait for, if anything is."""
         body = command.body
         self._note_nonce(body)
-        if self._phase is _NEW and not isinstance(body, Hello | Quit):
+        if self._phase is _NEW and type(body) not in _BEFORE_HELLO:
             raise HelloRequired("say who you are first: the first command is Hello")
         self._meter.command()
         return _BEGIN[type(body)](self, command.ref, body)
@@ -308,14 +311,32 @@ class Session:
     def _order(self, ref: int, it: Join | Leave | Moderate) -> Awaitable[None] | None:
         return self._in_flight.submit(ref, self._member.user, CHECKS[type(it)](it))
 
+    async def _may_sign_up(self, ref: int, it: MaySignUp) -> None:
+        await self._in_flight.all_answered()
+        self._entrance.check_registration(self._member.user or parse_name(it.user))
+        if self._phase is not _NEW:
+            await self._entrance.check_unregistered(self._member.user)
+        elif self._entrance.may_take_time():
+            # Whether the name is an account's is told by trying alone, which is counted.
+            self._deadlines.hello(limits.PASSWORD_TIMEOUT, self._hello_missing)
+        self._put(Event(Pong(), ref=ref))
+
     async def _sign_up(self, ref: int, it: SignUp) -> None:
         self._flood.register(self._entrance.address)
-        body = await self._entrance.registration(self._member.user, it.password)
+        name = self._member.user or parse_name(it.user)
+        body = await self._entrance.registration(name, it.password)
         await self._in_flight.all_answered()
-        self._append(ref, body)
+        self._in_flight.append(ref, name, body)
+        await self._in_flight.all_answered()  # who typed it goes on by the answer
+
+    async def _may_change_password(self, ref: int, _: MayChangePassword) -> None:
+        await self._in_flight.all_answered()
+        await self._entrance.check_change(self._member.user)
+        self._put(Event(Pong(), ref=ref))
 
     async def _change_password(self, ref: int, it: ChangePassword) -> None:
-        self._append(ref, await self._entrance.change(self._member.user, it.old, it.new))
+        user = self._member.user
+        self._in_flight.append(ref, user, await self._entrance.change(user, it.old, it.new))
 
     async def _inquire(self, ref: int, it: Inquiry) -> None:
         await self._in_flight.all_answered()  # so that the answer, a Pong as well, has all of it
@@ -325,9 +346,6 @@ class Session:
     async def _quit(self, _ref: int, _quit: Quit) -> None:
         await self._in_flight.all_answered()
         self.end(Goodbye(GoodbyeReason.LEFT, "bye"))
-
-    def _append(self, ref: int, body: EntryBody) -> None:
-        self._in_flight.append(ref, self._member.user, body)
 
     # What the client is told.
 
@@ -409,6 +427,9 @@ class Session:
             self.on_end()
 
 
+_BEFORE_HELLO = frozenset((Hello, Quit, MaySignUp, SignUp))
+
+
 def _error(refusal: Refusal) -> Error:
     return Error(refusal.code, str(refusal), refusal.retry_after)
 
@@ -418,7 +439,9 @@ _BEGIN: dict[type, Callable[[Session, int, Any], Awaitable[None] | None]] = {
     Send: Session._send,  # noqa: SLF001
     **dict.fromkeys(CHECKS, Session._order),  # noqa: SLF001
     **dict.fromkeys(INQUIRIES, Session._inquire),  # noqa: SLF001
+    MaySignUp: Session._may_sign_up,  # noqa: SLF001
     SignUp: Session._sign_up,  # noqa: SLF001
+    MayChangePassword: Session._may_change_password,  # noqa: SLF001
     ChangePassword: Session._change_password,  # noqa: SLF001
     Quit: Session._quit,  # noqa: SLF001
 }

@@ -15,6 +15,8 @@ from chat_service import values
 from chat_service.console.listing import lines, moment
 from chat_service.console.passwords import new_password
 from chat_service.console.place import FILE, TEXT, Place, at_place, at_running, option
+from chat_service.console.port import NotDone, Server
+from chat_service.core.rules.admin import parse_subject
 from chat_service.logs import printable
 
 PASSWORD: Final = "CHAT_PASSWORD"  # noqa: S105  (the name of a variable)
@@ -127,7 +129,7 @@ def ban(place: Place, subject: str, duration: float | None, reason: str) -> None
 @at_place
 def unban(place: Place, subject: str) -> None:
     """Take a ban back."""
-    place.ask(lambda it: it.unban(subject))
+    place.ask(lambda it: _lift_ban(it, subject))
     _say(f"unbanned {subject}")
 
 
@@ -189,6 +191,8 @@ def sessions(place: Place, name: str, *, as_json: bool) -> None:
 def end(place: Place, name: str, session: str, reason: str) -> None:
     """End connections to a running server; they may come back."""
     ended = place.ask_running(lambda it: it.end(name, session, reason))
+    if not ended:
+        raise NotDone(f"{name} has no {'such ' if session else ''}connection")
     _say(f"ended {_connections(ended)} of {name}")
 
 
@@ -233,6 +237,13 @@ COMMANDS: Final = {it.name: it for it in (announce, drain, statistics, user)}
 
 
 # --- what they have in common ---
+
+
+async def _lift_ban(server: Server, subject: str) -> None:
+    """Take a ban back; raises NotDone where there is none, which a typo may be the reason of."""
+    if parse_subject(subject) not in [row.subject for row in await server.bans()]:
+        raise NotDone(f"there is no ban of {subject}: chat-server user bans lists them")
+    await server.unban(subject)
 
 
 def _show(columns: Sequence[str], rows: Iterable[Any], *, as_json: bool) -> None:

@@ -154,6 +154,15 @@ def test_a_browser_gets_all_files_of_the_page_from_one_node() -> None:
     assert web["selector"] == {"app": "chat"}
 
 
+def test_clients_keep_their_addresses_on_the_way_in() -> None:
+    entrances = [
+        it["spec"]
+        for it in manifests()
+        if it["kind"] == "Service" and it["spec"].get("type") == "LoadBalancer"
+    ]
+    assert [it["externalTrafficPolicy"] for it in entrances] == ["Local", "Local"]
+
+
 def test_every_pod_is_probed_and_may_do_nothing_that_it_need_not() -> None:
     for name in ("chat", "nats"):
         spec = pod(name)

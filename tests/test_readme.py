@@ -13,6 +13,7 @@ from typing import IO
 
 import pytest
 
+from chat_service.certificate import make_server_pair
 from tests.conftest import ANY_PORT, StartNode
 from tests.scenarios.heard import Said
 from tests.scenarios.programs import GrpcPerson
@@ -55,6 +56,26 @@ async def test_the_script_over_netcat_is_heard(start_node: StartNode) -> None:
         await bob.hears(Said("#lobby", "ann", "hello"))
         await until(lambda: netcat.poll() is not None, what="netcat to leave")
     await bob.hang_up()
+
+
+async def test_openssl_talks_where_netcat_would_without_tls(
+    start_node: StartNode, tmp_path: Path
+) -> None:
+    make_server_pair(tmp_path, ["127.0.0.1"], 1)
+    node = await start_node(tls_cert=tmp_path / "server.pem", tls_key=tmp_path / "server.key")
+    line = next(it for it in block("sh", "s_client").splitlines() if "s_client" in it)
+    line = line.replace("chat.example:7777", str(node.endpoints["tcp"]))
+    line = line.replace("tls/ca.pem", f"{tmp_path / 'ca.pem'}")
+    quiet = subprocess.DEVNULL
+    process = await asyncio.create_subprocess_shell(
+        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=quiet
+    )
+    printed, _ = await asyncio.wait_for(process.communicate(b"ann\n/quit\n"), 20)
+    assert printed.decode().splitlines() == [
+        "* what is your name?",
+        "* welcome, ann: you are in #lobby (/help lists the commands)",
+        "* bye",
+    ]
 
 
 @contextmanager

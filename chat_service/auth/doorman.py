@@ -17,7 +17,13 @@ from chat_service.auth.passwords import Passwords
 from chat_service.auth.tokens import digest, is_session_token
 from chat_service.core.address import parse_name
 from chat_service.core.commands import ByPassword, ByToken, Proof, Secret, Vouched
-from chat_service.core.errors import InvalidCommand, PermissionDenied, Refusal, Unauthenticated
+from chat_service.core.errors import (
+    InvalidCommand,
+    NameTaken,
+    PermissionDenied,
+    Refusal,
+    Unauthenticated,
+)
 from chat_service.core.limits import MAX_CLIENT_ID_BYTES
 from chat_service.logs import get
 from chat_service.state.port import Directory
@@ -109,6 +115,11 @@ class Doorman:
         self._verifier = verifier
         self._synced = synced
 
+    @property
+    def takes_newcomers(self) -> bool:
+        """Whether it takes an account to come in, and anybody may make one."""
+        return self.mode == "registered" and self._registration
+
     def check_registration(self) -> None:
         """Raise PermissionDenied where nobody makes an account for himself."""
         if self.mode == "token":
@@ -126,6 +137,19 @@ class Doorman:
         own = _by_certificate("", origin.certified).name
         if name != own:
             raise PermissionDenied(f"your certificate is for {own}: register no other name")
+
+    async def check_unregistered(self, name: str) -> None:
+        """Raise NameTaken for a name that is an account's already."""
+        if await self._directory.credentials(name) is not None:
+            raise NameTaken(f"the name {name} is registered")
+
+    async def check_has_password(self, name: str) -> None:
+        """Raise InvalidCommand for a name that is proved in another way, or in none."""
+        known = await self._directory.credentials(name)
+        if known is None:
+            raise InvalidCommand(f"{name} is a guest's name, which has no password")
+        if known.hash is None:
+            raise InvalidCommand(f"the account of {name} has no password")
 
     async def identify(self, shown: Credentials, origin: Origin) -> Identified:
         """Return who it is; raises Unauthenticated, InvalidAddress, RateLimited, Unavailable."""
@@ -190,7 +214,7 @@ class Doorman:
         if self._verifier is None:
             raise Unauthenticated("the token is not good, or no longer")
         vouchee = await self._verifier.verify(token)
-        return Identified(_same(vouchee.name, user), Vouched(), vouchee.expires)
+        return Identified(_same(vouchee.name, user, "token"), Vouched(), vouchee.expires)
 
 
 def _by_certificate(user: str, certified: Certified) -> Identified:
@@ -198,12 +222,12 @@ def _by_certificate(user: str, certified: Certified) -> Identified:
         raise Unauthenticated("your certificate names nobody: it has no common name")
     if certified.expires <= time.time():  # since the handshake, which was some time ago
         raise Unauthenticated("your certificate has expired")
-    name = _same(parse_name(certified.name), user)
+    name = _same(parse_name(certified.name), user, "certificate")
     return Identified(name, Vouched(), certified.expires)
 
 
-def _same(name: str, user: str) -> str:
-    """Return the name, if it is also the one that was asked for."""
+def _same(name: str, user: str, shown: str) -> str:
+    """Return the name that is on what was shown, if it is also the one that was asked for."""
     if user and parse_name(user) != name:
-        raise Unauthenticated(f"your credential is for {name}")
+        raise Unauthenticated(f"your {shown} is for {name}: come as {name}, or by another {shown}")
     return name

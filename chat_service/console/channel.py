@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import grpc
 import grpc.aio
 
+from chat_service.config import Endpoint
 from chat_service.console.port import NotDone
 
 _REFUSED: Final = "Failed to connect to remote host: "
@@ -26,8 +27,9 @@ _FAULTS: Final = (
         "its certificate is not trusted; give who signed it by --ca",
     ),
     ("CERTIFICATE_REQUIRED", "it wants a client certificate; give one by --cert and --key"),
-    ("Socket closed", "it has hung up; does it take TLS (--tls, --ca)?"),
 )
+# A server that will not go on after, or without, a handshake just hangs up.
+_HUNG_UP: Final = ("Socket closed", "Connection reset", "Broken pipe")
 
 
 class Trust(NamedTuple):
@@ -39,6 +41,21 @@ class Trust(NamedTuple):
     key: Path | None = None
 
 
+def check_secrecy(address: str, trust: Trust) -> None:
+    """Raise NotDone where others could read what an admin shows, on its way to a server."""
+    if any(trust):
+        return
+    try:
+        local = Endpoint.parse(address).is_local
+    except ValueError:
+        local = False
+    if not local:
+        raise NotDone(
+            f"no password or token goes to {address} without TLS: connect by --tls or --ca FILE;"
+            " --insecure sends it for everybody on the way to read"
+        )
+
+
 def open_channel(address: str, trust: Trust) -> grpc.aio.Channel:
     """Return a channel, by TLS if anything asks for it; raises NotDone for unfit files."""
     if not any(trust):
@@ -46,12 +63,14 @@ def open_channel(address: str, trust: Trust) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(address, _credentials(trust))
 
 
-def meaning(address: str, error: grpc.aio.AioRpcError) -> str:
+def meaning(address: str, trust: Trust, error: grpc.aio.AioRpcError) -> str:
     """Return what to say of a call that failed."""
     details = error.details() or error.code().name.lower().replace("_", " ")
     for sign, advice in _FAULTS:
         if sign in details:
             return f"cannot reach {address}: {advice}"
+    if any(sign in details for sign in _HUNG_UP):
+        return f"cannot reach {address}: it has hung up; {_likely_fault(trust)}"
     match error.code():
         case grpc.StatusCode.UNIMPLEMENTED:
             return f"{address} takes no orders: is it a chat-server of this version?"
@@ -61,6 +80,15 @@ def meaning(address: str, error: grpc.aio.AioRpcError) -> str:
             return f"cannot reach {address}: {details.rpartition(_REFUSED)[2]}"
         case _:
             return details
+
+
+def _likely_fault(trust: Trust) -> str:
+    """Return what may be wrong with TLS where a server hangs up at once."""
+    if not any(trust):
+        return "does it take TLS (--tls, --ca)?"
+    if trust.cert is None:
+        return "does it want a client certificate (--cert, --key)?"
+    return "is the certificate (--cert) of an authority that its --tls-client-ca names?"
 
 
 def _credentials(trust: Trust) -> grpc.ChannelCredentials:

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from chat_service import logs, values
 from chat_service.console import passwords
-from chat_service.console.channel import Trust
+from chat_service.console.channel import Trust, check_secrecy
 from chat_service.console.cluster import cluster
 from chat_service.console.destination import Destination
 from chat_service.console.port import NotDone, Server
@@ -42,6 +42,8 @@ _DATA: Final = option(
     metavar="DIR",
     help="A stopped server's data.  [default: the setting]",
 )
+_NO_DATA: Final = option("--data", type=values.Parsed(values.directory), hidden=True)
+"""Taken so that `ask_running` can say what it takes instead."""
 _SERVER: Final = (
     option("--server", type=TEXT, metavar="HOST:PORT", help="Where a running server has gRPC."),
     option(
@@ -67,6 +69,11 @@ _SERVER: Final = (
     option("--ca", type=FILE, metavar="FILE", help="Talk by TLS, and trust these (PEM)."),
     option("--cert", type=FILE, metavar="FILE", help="Your own certificate (PEM), if asked."),
     option("--key", type=FILE, metavar="FILE", help="The certificate's key (PEM)."),
+    option(
+        "--insecure",
+        is_flag=True,
+        help="Send a password or token to another machine even without TLS.",
+    ),
 )
 NATS: Final = (
     option(
@@ -100,6 +107,7 @@ class Place:
     ca: Path | None
     cert: Path | None
     key: Path | None
+    insecure: bool
     cluster: Destination | None = None
 
     def ask(self, act: Callable[[Server], Awaitable[_Result]], *, new: bool = False) -> _Result:
@@ -127,6 +135,8 @@ class Place:
         address, trust = self.server, Trust(self.tls, self.ca, self.cert, self.key)
         if address is None:
             raise NotDone("that takes a running server: --server HOST:PORT")
+        if not self.insecure:
+            check_secrecy(address, trust)
         admin = self._credentials()
 
         async def call() -> _Result:
@@ -177,7 +187,7 @@ def at_data_or_server(command: Callable[..., None]) -> Callable[..., None]:
 
 def at_running(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command a Place that is always a running server."""
-    return _placed(command, _SERVER)
+    return _placed(command, (_NO_DATA, *_SERVER))
 
 
 def _placed(

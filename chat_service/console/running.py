@@ -37,7 +37,7 @@ async def running_server(
 ) -> "AsyncIterator[RunningServer]":
     """Connect and sign in, and sign out in the end; raises NotDone."""
     async with open_channel(address, trust) as channel:
-        server = RunningServer(address, channel, admin.token)
+        server = RunningServer(address, trust, channel, admin.token)
         if admin.password is None:
             yield server
             return
@@ -52,8 +52,11 @@ async def running_server(
 class RunningServer:
     """Asks a server to carry out what the operator wants; see `port.Server`."""
 
-    def __init__(self, address: str, channel: grpc.aio.Channel, token: Secret | None) -> None:
+    def __init__(
+        self, address: str, trust: Trust, channel: grpc.aio.Channel, token: Secret | None
+    ) -> None:
         self._address = address
+        self._trust = trust
         self._token = token
         self._accounts: Any = accounts_pb2_grpc.AccountsStub(channel)
         self._admin: Any = admin_pb2_grpc.AdminStub(channel)
@@ -157,7 +160,7 @@ class RunningServer:
             return await method(request, metadata=bearer, timeout=TIMEOUT)
         except grpc.aio.AioRpcError as error:
             # `from None`: the call's own error shows its metadata, and so the token.
-            raise NotDone(meaning(self._address, error)) from None
+            raise NotDone(meaning(self._address, self._trust, error)) from None
 
 
 def _subject(text: str) -> dict[str, str]:

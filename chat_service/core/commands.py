@@ -108,10 +108,21 @@ class Quit(Value):
     """Leaves at once."""
 
 
-class SignUp(Value):
-    """Makes the guest's name an account."""
+class MaySignUp(Value):
+    """Asks whether a name could be made an account: any before Hello, later one's own."""
 
+    user: str
+
+
+class SignUp(Value):
+    """Makes a name an account: any before Hello, later one's own."""
+
+    user: str
     password: Secret
+
+
+class MayChangePassword(Value):
+    """Asks whether there is a password to change."""
 
 
 class ChangePassword(Value):
@@ -132,7 +143,9 @@ CommandBody = (
     | Ping
     | Moderate
     | Quit
+    | MaySignUp
     | SignUp
+    | MayChangePassword
     | ChangePassword
 )
 

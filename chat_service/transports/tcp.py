@@ -20,7 +20,7 @@ from chat_service.session import LINGER, Session
 from chat_service.startup import StartupError
 from chat_service.tls import Tls
 from chat_service.transports.peer import peer_of
-from chat_service.transports.tls_socket import TlsTransport, certified
+from chat_service.transports.tls_socket import HANG_UP_AFTER, TlsTransport, certified
 from chat_service.wire.line import LineCodec
 
 _log = get("tcp")
@@ -29,8 +29,7 @@ INBOX_BYTES: Final = 64 * 1024
 WRITE_BUFFER_BYTES: Final = 64 * 1024
 MAX_KEEPIDLE: Final = 32_767
 """The most seconds that Linux takes for TCP_KEEPIDLE."""
-HANG_UP_AFTER: Final = 0.5
-"""Seconds in which a client that was told everything is to hang up itself."""
+_ADVICE: Final = b"! this port takes TLS: openssl s_client -quiet -connect HOST:PORT\n"
 
 
 class TcpTransport:
@@ -88,7 +87,7 @@ class TcpTransport:
         if self._tls is None:
             return connection
         context = self._tls.credentials.context
-        return TlsTransport(context, connection, connection.is_admitted, self._handshakes)
+        return TlsTransport(context, connection, connection.is_admitted, self._handshakes, _ADVICE)
 
 
 class _Connection(asyncio.Protocol):
@@ -125,7 +124,8 @@ class _Connection(asyncio.Protocol):
         transport = self._transport = cast("asyncio.Transport", transport)
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         _set_keepalive(transport.get_extra_info("socket"), self._keepalive)
-        session = self._open(LineCodec())
+        terms = self._reception.terms(certified(transport))
+        session = self._open(LineCodec(terms))
         if session is None:
             return
         transport.write(self._codec.greeting())

@@ -20,14 +20,20 @@ _log = get("tls")
 MAX_HANDSHAKES: Final = 1024
 """How many handshakes are under way; for one more the oldest has to go."""
 
+HANG_UP_AFTER: Final = 0.5
+"""Seconds in which a client that was told everything is to hang up itself."""
+
 _READ_BYTES: Final = 64 * 1024
+_HANDSHAKE: Final = 0x16
+"""What the first record of every TLS client begins with (RFC 8446, section 5.1)."""
 
 
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """A protocol to the socket below, a transport to the connection above.
 
     The connection is told of when the handshake is done; until then this is one of `handshakes`,
-    the oldest first. There is no handshake where the socket is not admitted.
+    the oldest first. There is no handshake where the socket is not admitted. Who speaks no TLS is
+    told `advice`, in the clear.
     """
 
     def __init__(
@@ -36,10 +42,13 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         connection: asyncio.Protocol,
         is_admitted: Callable[[asyncio.Transport], bool],
         handshakes: dict["TlsTransport", None],
+        advice: bytes,
     ) -> None:
         super().__init__()
         self._above = connection
         self._is_admitted = is_admitted
+        self._advice = advice
+        self._begun = False
         self._handshakes = handshakes
         self._connection: asyncio.Protocol | None = None
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -52,7 +61,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the client to begin the handshake."""
         self._below = cast("asyncio.Transport", transport)
-        self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_TIMEOUT, self._below.abort)
+        self._deadline = asyncio.get_running_loop().call_later(HANDSHAKE_TIMEOUT, self._give_up)
         if not self._is_admitted(self._below):
             self._below.abort()  # no word of ours would be understood before there is TLS
             return
@@ -66,6 +75,10 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         """Go on with the handshake, or hand on what the bytes say."""
         if self._input_ended:
             return
+        if not self._begun and data[0] != _HANDSHAKE:
+            self._advise()
+            return
+        self._begun = True
         self._incoming.write(data)
         try:
             if self._connection is None:
@@ -103,6 +116,22 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.connection_lost(exc)
+
+    def _give_up(self) -> None:
+        """Wait no longer for a handshake: who said nothing may be somebody who waits for us."""
+        if self._begun:
+            self._below.abort()
+        else:
+            self._advise()
+
+    def _advise(self) -> None:
+        """Say in the clear that this is TLS, and leave a moment to read it."""
+        self._input_ended = True
+        self._deadline.cancel()
+        self._deadline = asyncio.get_running_loop().call_later(HANG_UP_AFTER, self._below.abort)
+        self._below.write(self._advice)
+        with suppress(OSError):  # from asyncio, where the client has just gone
+            self._below.write_eof()
 
     def _shake_hands(self) -> None:
         self._tls.do_handshake()

@@ -26,6 +26,11 @@ IDLE: Final = 15.0
 FLUSH: Final = 0.5
 """Seconds that answers have to be written out when all sessions have ended."""
 
+_ADVICE: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+    b"this port takes TLS: https://HOST:PORT/\n"
+)
+
 
 class WebTransport:
     """A listener for browsers, under TLS if there are credentials for it.
@@ -107,7 +112,9 @@ class WebTransport:
         if self._tls is None:
             return self._connection()
         context = self._tls.credentials.context
-        return TlsTransport(context, self._connection(), self._is_admitted, self._handshakes)
+        return TlsTransport(
+            context, self._connection(), self._is_admitted, self._handshakes, _ADVICE
+        )
 
     def _is_admitted(self, socket_: asyncio.Transport) -> bool:
         """Count the connect before its handshake; a WebSocket that comes over it is another."""

@@ -10,10 +10,11 @@ these bytes: they are six together, and the question's line is not touched. So t
 odd line behind the question, unless somebody says something just then.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from contextlib import suppress
 from typing import Final
 
-from chat_service.core.commands import ChangePassword, CommandBody, Hello, Secret, SignUp
+from chat_service.core.commands import ChangePassword, CommandBody, Hello, Ping, Secret, SignUp
 from chat_service.core.errors import InvalidCommand
 from chat_service.core.events import Event, Goodbye
 from chat_service.wire.telnet import ECHO_OFF, ECHO_ON
@@ -22,16 +23,17 @@ from chat_service.wire.terminal import neutralised
 Dialogue = Generator[str, Secret, CommandBody]
 
 _NOTHING_CHANGED: Final = "nothing was changed"
+_ALWAYS: Final = Ping()
 
 
-def log_in(name: str) -> Dialogue:
-    """Ask for the password of a name, of which it tells nothing else."""
-    return Hello(name, password=(yield f"password for {neutralised(name)}"))
+def log_in(name: str, proof: str) -> Dialogue:
+    """Ask for the password of a name, or what else is its proof; it tells nothing else of it."""
+    return Hello(name, password=(yield f"{proof} for {neutralised(name)}"))
 
 
-def sign_up() -> Dialogue:
+def sign_up(name: str) -> Dialogue:
     """Ask for the password of a new account."""
-    return SignUp((yield from _new_password()))
+    return SignUp(name, (yield from _new_password()))
 
 
 def change_password() -> Dialogue:
@@ -53,6 +55,8 @@ class Interview:
     def __init__(self) -> None:
         self._dialogue: Dialogue | None = None
         self._words = ""
+        self.check: CommandBody = _ALWAYS
+        """The command whose reply asks a question: whether the dialogue can come to anything."""
         self._questions: dict[int, str] = {}
         self._hidden_by = 0
         """The ref of the question that the terminal hides the answer to; 0 if it shows all."""
@@ -67,9 +71,9 @@ class Interview:
         """Whether the next line is a password."""
         return self._dialogue is not None
 
-    def begin(self, ref: int, dialogue: Dialogue) -> None:
+    def begin(self, ref: int, dialogue: Dialogue, check: CommandBody = _ALWAYS) -> None:
         """Ask the first question of a dialogue in the reply to `ref`."""
-        self._dialogue = dialogue
+        self._dialogue, self.check = dialogue, check
         self._ask(ref, next(dialogue))
 
     def answer(self, ref: int, line: str) -> CommandBody | None:
@@ -88,6 +92,25 @@ class Interview:
         self._dialogue = dialogue
         self._ask(ref, question)
         return None
+
+    def give_up(self, lines: Sequence[object]) -> int:
+        """End a dialogue that comes to nothing.
+
+        Returns how many of the lines, which have come already, were to answer it: a password is
+        among them, which nobody else is to see.
+        """
+        dialogue, self._dialogue = self._dialogue, None
+        self._questions.clear()
+        taken = 0
+        with suppress(StopIteration, InvalidCommand):
+            while dialogue is not None and taken < len(lines):
+                line = lines[taken]
+                taken += 1
+                if line == "":
+                    break
+                if isinstance(line, str):  # else it is unreadable, and would be asked for again
+                    dialogue.send(Secret(line))
+        return taken
 
     def ask_again(self, ref: int) -> None:
         """Repeat the question in the reply to `ref`, the answer being unreadable."""

@@ -11,11 +11,11 @@ from typing import Final
 
 from chat_service.core.address import parse_name
 from chat_service.core.commands import (
-    ChangePassword,
     Command,
     CommandBody,
     Hello,
-    Ping,
+    MayChangePassword,
+    MaySignUp,
     Quit,
     Send,
     SignUp,
@@ -34,32 +34,42 @@ from chat_service.core.events import (
 from chat_service.core.limits import PASSWORDS_TYPED
 from chat_service.core.outcome import Durable
 from chat_service.wire.dialogue import Dialogue, Interview, log_in
-from chat_service.wire.port import Acked, Received
+from chat_service.wire.port import Acked, Received, Terms
 from chat_service.wire.protobuf import decode_frame
 from chat_service.wire.telnet import Line, LineReader
-from chat_service.wire.terminal import render
+from chat_service.wire.terminal import neutralised, render
 from chat_service.wire.verbs import Answer, unknown
 from chat_service.wire.vocabulary import VERBS
 from chat_service.wire.whereabouts import Whereabouts
 
-_DECISIVE: Final = frozenset((Hello, Quit))
+_DECISIVE: Final = frozenset((Hello, Quit, MaySignUp, SignUp, MayChangePassword))
 """What is behind these waits for the answer."""
+
+_BEFORE_NAME: Final = frozenset(("/login", "/register"))
+"""What may stand in the place of a name."""
+
+_LATER: Final = frozenset((ErrorCode.RATE_LIMITED, ErrorCode.UNAVAILABLE))
+"""Why a question is refused that is asked all the same: its answers may find it otherwise."""
 
 _OWN_KEPT: Final = 4_096
 """Events of its own that a connection knows again: more than it can have under way."""
 
 
+_USUAL: Final = Terms()
+
+
 class LineCodec:
     """A connection that speaks lines of text.
 
-    What a line means may depend on the answer to a Hello or a Quit: behind one, lines wait until
-    that has come (see `waiting`), and `feed` goes on with them.
+    What a line means may depend on the answer to one before it, to a Hello for example: behind
+    such a one, lines wait until that has come (see `waiting`), and `feed` goes on with them.
     """
 
     echoes = False
     interactive = True
 
-    def __init__(self) -> None:
+    def __init__(self, terms: Terms = _USUAL) -> None:
+        self.terms = terms
         self.user = ""
         self.ref = 0
         """The ref of the last line that was read."""
@@ -148,7 +158,7 @@ class LineCodec:
         return self._command(line) if line.startswith("/") else Send(self.places.current, line)
 
     def _first(self, line: str) -> CommandBody:
-        if line.split(maxsplit=1)[0].lower() == "/login":
+        if line.split(maxsplit=1)[0].lower() in _BEFORE_NAME:
             return self._command(line)
         return Hello(line)
 
@@ -163,17 +173,20 @@ class LineCodec:
         """Let the reply to the line at hand be told in this way."""
         self._answers[self.ref] = answer
 
-    def hold(self, dialogue: Dialogue) -> CommandBody:
-        """Begin a dialogue; returns the command whose reply asks the first question."""
-        self._interview.begin(self.ref, dialogue)
+    def hold(self, dialogue: Dialogue, *check: CommandBody) -> CommandBody:
+        """Begin a dialogue; returns the command whose reply asks the first question.
+
+        `check` asks whether the dialogue can come to anything.
+        """
+        self._interview.begin(self.ref, dialogue, *check)
         return self._elicit()
 
-    def _elicit(self) -> Ping:
+    def _elicit(self) -> CommandBody:
         """Return what has a reply once everything before it does, and does nothing else."""
-        if not self._named:
+        if not self._named and not isinstance(self._interview.check, MaySignUp):
             self._challenges += 1  # as the session does
-            raise Unauthenticated  # there are no other replies before Welcome
-        return Ping()
+            raise Unauthenticated  # there is no reply to any other before Welcome
+        return self._interview.check
 
     def _answer_question(self, line: str) -> CommandBody:
         asked = self._interview.answer(self.ref, line)
@@ -181,9 +194,15 @@ class LineCodec:
             return self._elicit()
         if isinstance(asked, Hello):
             return self._leave_for(asked) if self._named else asked
-        done = _DONE[type(asked)].format(self.user)
-        self.answer_with(lambda _: done)
+        self.answer_with(lambda _: self._done(asked))
         return asked
+
+    def _done(self, asked: CommandBody) -> str:
+        if not isinstance(asked, SignUp):
+            return "* your password is changed\n"
+        if not self._named:
+            self._lines.insert(0, Hello(asked.user, password=asked.password))
+        return f"* {asked.user} is registered now: the name takes your password from here on\n"
 
     def _leave_for(self, hello: Hello) -> Quit:
         """Leave, for a session that begins with this Hello; raises InvalidAddress."""
@@ -240,6 +259,8 @@ class LineCodec:
         elif isinstance(body, Goodbye) and self._next and body.reason is GoodbyeReason.LEFT:
             self.successor = self._followed_by(self._next)
             return b""
+        if ref and ref == self._awaited:
+            self._awaited = 0
         if question := self._interview.question(ref):
             return question
         answer = self._answers.pop(ref, None)
@@ -257,12 +278,24 @@ class LineCodec:
     def _refused(self, ref: int, error: Error) -> bytes:
         self._answers.pop(ref, None)
         said = self._encoded(self._rendered(error) + self.places.refused(ref))
+        decides = ref > 0 and ref == self._awaited
+        if decides:
+            self._awaited = 0
+        if decides and self._interview.awaits_answer and error.code not in _LATER:
+            self._end_dialogue()
+            return said
         if question := self._interview.question(ref):
             # This is how a question is asked before Welcome, or else why it is asked again.
             return question if error.code is ErrorCode.UNAUTHENTICATED else said + question
-        if ref and ref == self._awaited:
+        if decides:
             return said + self._challenge(ref, error)
         return said + self.greeting() if ref and not self._named else said
+
+    def _end_dialogue(self) -> None:
+        """Ask nothing: what has come as an answer already is taken for nothing else."""
+        del self._lines[: self._interview.give_up(self._lines)]
+        if not self._named:
+            self._lines = [Quit()]  # for the reason that `_challenge` has
 
     def _challenge(self, ref: int, error: Error) -> bytes:
         """Return the question for the password, if a Hello was refused for want of it.
@@ -270,19 +303,29 @@ class LineCodec:
         If it was for another reason, that was that: the next line could be a password, and must be
         taken neither for a name nor for a message.
         """
-        self._awaited, self._next = 0, None
+        self._next = None
         if self._named:
-            return b""  # it was a Quit
+            return b""  # it was a Quit, or an account that was not made
         self._challenges += error.code is ErrorCode.UNAUTHENTICATED
-        if error.code is not ErrorCode.UNAUTHENTICATED or self._challenges > PASSWORDS_TYPED:
+        asks = error.code is ErrorCode.UNAUTHENTICATED and bool(self.terms.proof)
+        if not asks or self._challenges > PASSWORDS_TYPED:
             self._lines = [Quit()]
             return b""
-        self._interview.begin(ref, log_in(self._name))
-        return self._interview.question(ref)
+        invitation = self._invitation() if self._challenges == 1 else b""
+        self._interview.begin(ref, log_in(self._name, self.terms.proof))
+        return invitation + self._interview.question(ref)
+
+    def _invitation(self) -> bytes:
+        """Return how to come in without an account, where only those who have one do."""
+        if not self.terms.newcomers:
+            return b""
+        name = neutralised(self._name)
+        text = f"* no account yet? answer with an empty line, then make one by /register {name}\n"
+        return self._encoded(text)
 
     def _followed_by(self, hello: Hello) -> "LineCodec":
         """Return the codec of another session on this connection, which goes on with its lines."""
-        codec = LineCodec()
+        codec = LineCodec(self.terms)
         codec._reader = self._reader
         codec._lines = [hello, *self._lines]
         return codec
@@ -296,10 +339,3 @@ class LineCodec:
             # Telnet does nothing for the terminal now, which takes LF alone as "one line down".
             text = text.replace("\n", "\r\n")
         return text.encode(errors="replace")
-
-
-_DONE: Final[dict[type[CommandBody], str]] = {
-    SignUp: "* {} is registered now: the name takes your password from here on\n",
-    ChangePassword: "* your password is changed\n",
-}
-"""What is said when it is done, to whom."""

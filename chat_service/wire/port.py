@@ -1,7 +1,7 @@
 """What a codec is to the rest of the house."""
 
 from collections.abc import Hashable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chat_service.core.commands import Command
 from chat_service.core.errors import Refusal
@@ -13,6 +13,18 @@ Received = Command | tuple[int, Refusal]
 
 Acked = tuple[int, Ack]
 """The ref of a command, and its Ack."""
+
+
+class Terms(NamedTuple):
+    """How somebody who types may come in.
+
+    `proof` is what a name is proved with, "password" or "token"; empty where a certificate has done
+    that, and nothing that is typed can. `newcomers` tells whether it takes an account to come in,
+    and anybody may make one.
+    """
+
+    proof: str = "password"
+    newcomers: bool = False
 
 
 class Codec(Protocol):

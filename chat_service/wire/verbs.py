@@ -7,6 +7,7 @@ from chat_service.core.commands import CommandBody
 from chat_service.core.errors import InvalidCommand
 from chat_service.core.events import EventBody
 from chat_service.wire.dialogue import Dialogue
+from chat_service.wire.port import Terms
 from chat_service.wire.whereabouts import Whereabouts
 
 _SHOWN_WORD_CHARS: Final = 32
@@ -18,7 +19,9 @@ Answer = Callable[[EventBody], str]
 class Talk(Protocol):
     """The connection on which it is typed."""
 
+    terms: Terms
     user: str
+    """Whose it is; empty before a name is said."""
     ref: int
     """The ref of the line at hand."""
     places: Whereabouts
@@ -26,8 +29,11 @@ class Talk(Protocol):
     def answer_with(self, answer: Answer) -> None:
         """Let the reply to the line at hand be told in this way."""
 
-    def hold(self, dialogue: Dialogue) -> CommandBody:
-        """Begin a dialogue; returns the command whose reply asks the first question."""
+    def hold(self, dialogue: Dialogue, *check: CommandBody) -> CommandBody:
+        """Begin a dialogue; returns the command whose reply asks the first question.
+
+        `check` asks whether the dialogue can come to anything.
+        """
 
 
 class Verb(NamedTuple):

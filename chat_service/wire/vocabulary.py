@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from typing import Final
 
-from chat_service.core.address import parse_room
+from chat_service.core.address import parse_name, parse_room
 from chat_service.core.commands import (
     CommandBody,
     Conversations,
     History,
     Join,
     Leave,
+    MayChangePassword,
+    MaySignUp,
     Ping,
     Quit,
     Send,
@@ -87,15 +89,22 @@ def _quit(_talk: Talk) -> Quit:
 
 
 def _login(talk: Talk, name: str) -> CommandBody:
-    return talk.hold(log_in(name))
+    if not talk.terms.proof:
+        raise InvalidCommand("your certificate says who you are: no password is needed")
+    return talk.hold(log_in(name, talk.terms.proof))
 
 
-def _register(talk: Talk) -> CommandBody:
-    return talk.hold(sign_up())
+def _register(talk: Talk, name: str = "") -> CommandBody:
+    if not (talk.user or name):
+        raise InvalidCommand("usage: /register NAME")
+    name = parse_name(name) if name else talk.user
+    if talk.user and name != talk.user:
+        raise InvalidCommand(f"you are {talk.user}: come anew to register another name")
+    return talk.hold(sign_up(name), MaySignUp(name))
 
 
 def _password(talk: Talk) -> CommandBody:
-    return talk.hold(change_password())
+    return talk.hold(change_password(), MayChangePassword())
 
 
 _ALL: Final = (
@@ -107,7 +116,7 @@ _ALL: Final = (
     Verb(_history, 0, 1, "/history [N]", "shows the last N messages (20)"),
     Verb(_conversations, 0, 0, "/conversations", "lists whom you have written with, latest first"),
     *moderation.VERBS,
-    Verb(_register, 0, 0, "/register", "makes your name yours, with a password"),
+    Verb(_register, 0, 1, "/register", "makes your name yours, with a password"),
     Verb(_login, 1, 1, "/login NAME", "starts anew under a name that is registered"),
     Verb(_password, 0, 0, "/password", "changes your password"),
     Verb(_help, 0, 0, "/help", "shows this"),

@@ -21,8 +21,10 @@ from chat_client import (
 )
 from chat_client.render import as_text
 from chat_service.certificate import make_client_pair, make_server_pair
+from tests.auth.issuer import SECRET, sign
 
 from .conftest import RealServer
+from .person import Open
 from .program import Start
 from .scripted import PATIENCE
 
@@ -249,6 +251,41 @@ async def test_a_certificate_is_who_one_is(mutual_server: str, pki: Path) -> Non
         assert chat.user == "bob"
     with pytest.raises(Refused):
         await ChatClient(mutual_server, "alice", credentials=own).__aenter__()
+
+
+async def test_who_comes_by_anothers_certificate_is_told_what_to_do(
+    start: Start, terminal: Open, mutual_server: str, pki: Path
+) -> None:
+    own = [
+        *("--ca", str(pki / "ca.pem")),
+        *("--cert", str(pki / "client-bob.pem")),
+        *("--key", str(pki / "client-bob.key")),
+    ]
+    told = "chat-client: your certificate is for bob: come as bob, or by another certificate\n"
+    assert await start(mutual_server, "carol", *own).ended() == (1, "", told)
+    person = terminal(mutual_server, "carol", *own)
+    await person.shows(told)
+    assert await person.program.status() == 1
+    assert "Password" not in person.shown
+
+
+async def test_where_others_sign_tokens_a_token_is_asked_for(
+    start: Start, terminal: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_bytes(SECRET)
+    server = RealServer(":memory:", "--auth", "token", "--jwt-secret", str(tmp_path / "secret"))
+    server.start()
+    try:
+        told = "chat-client: a signed token is needed: give it by --token-file FILE\n"
+        assert await start(server.address, "ann").ended() == (1, "", told)
+        person = terminal(server.address, "ann")
+        await person.shows(told)
+        assert await person.program.status() == 1
+        (tmp_path / "token").write_text(sign(SECRET, "HS256", sub="ann"))
+        by_token = start(server.address, "ann", "--token-file", str(tmp_path / "token"))
+        assert (await by_token.ended("hi\n"))[0] == 0
+    finally:
+        server.stop()
 
 
 async def test_a_server_without_tls_is_told(real_server: str, pki: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import termios
 from functools import partial
+from pathlib import Path
 
 import pytest
 from prompt_toolkit.completion import CompleteEvent
@@ -13,8 +14,12 @@ from chat_client import ChatClient
 from chat_client.conversation import Conversation
 from chat_client.terminal import ChatCompleter, styled
 
+from .conftest import RealServer
 from .person import Open
+from .program import Start
 from .scripted import Peer, eventually, message, serving
+
+PASSWORD = "correct horse battery"
 
 
 async def test_what_is_typed_comes_back_in_order(terminal: Open, real_server: str) -> None:
@@ -40,6 +45,66 @@ async def test_what_comes_in_leaves_the_typed_line_alone(terminal: Open, real_se
         person.type(" line\r")
         await person.shows("calm: half a line\n")
     person.type("\x04")
+    assert await person.program.status() == 0
+
+
+async def test_a_guest_registers_and_keeps_rooms_and_session(
+    terminal: Open, start: Start, mortal_server: RealServer, state: Path
+) -> None:
+    person = terminal(mortal_server.address, "carl", "--room", "#mine")
+    await person.shows("#mine> ")
+    beside = start(mortal_server.address, "carl", "register", "--password-file", secret(state))
+    status, _, err = await beside.ended()
+    assert (status, err) == (
+        1,
+        "chat-client: the name carl is taken; your own chat-client has it: type /register there,"
+        " or end it first\n",
+    )
+    for again, told in (
+        ("a slip", "! the two are not the same"),
+        (PASSWORD, "* carl is signed in"),
+    ):
+        person.type("/register\r")
+        await person.shows("New password for carl: ")
+        person.type(f"{PASSWORD}\r")
+        await person.shows("once more:")
+        person.type(f"{again}\r")
+        await person.shows(told)
+        person.raw = ""
+    person.type("/register\r")
+    await person.shows("! carl is registered already")
+    await asyncio.to_thread(mortal_server.stop)
+    await person.shows("* connection lost, reconnecting")
+    await asyncio.to_thread(mortal_server.start)
+    await person.shows("* reconnected")
+    person.type("still me\r")
+    await person.shows("carl: still me")
+    person.type("\x04")
+    assert await person.program.status() == 0
+    assert PASSWORD not in (state / "chat-client" / "history").read_text()
+    status, out, _ = await start(mortal_server.address, "carl").ended("/rooms\n")
+    assert status == 0
+    assert "* you are in: #lobby, #mine" in out
+
+
+def secret(state: Path) -> str:
+    state.mkdir(exist_ok=True)
+    (state / "password").write_text(PASSWORD)
+    return str(state / "password")
+
+
+@pytest.mark.parametrize("key", ["\r", "\x04", "\x03"], ids=["Enter", "Ctrl-D", "Ctrl-C"])
+async def test_who_would_rather_not_register_does_not(
+    terminal: Open, real_server: str, key: str
+) -> None:
+    person = terminal(real_server, "wavering")
+    await person.shows("#lobby> ")
+    person.type("/register\r")
+    await person.shows("New password for wavering: ")
+    person.type(key)
+    await person.shows("! no password was given: nothing was changed")
+    if key == "\r":
+        person.type("\x04")
     assert await person.program.status() == 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chat_service.certificate import make_server_pair
+from chat_service.certificate import make_client_pair, make_server_pair
 from tests.console.command import (
     ADMIN,
     ask,
@@ -49,6 +49,8 @@ def test_a_ban_ends_the_connections_of_who_is_there(server: ServerProcess) -> No
     assert (row["subject"], row["by"], row["reason"]) == ("mallory", "root", "spam")
     assert said(ask(server, "unban", "mallory")) == "unbanned mallory\n"
     assert rows(ask(server, "bans", "--json")) == []
+    again = complaint(ask(server, "unban", "mallory"))
+    assert again == "there is no ban of mallory: chat-server user bans lists them"
 
 
 def test_connections_are_listed_and_ended(server: ServerProcess) -> None:
@@ -61,6 +63,24 @@ def test_connections_are_listed_and_ended(server: ServerProcess) -> None:
         assert said(ended) == "ended 1 connection of ann\n"
         assert heard(ann, "go home")
         assert [row["user"] for row in rows(ask(server, "sessions", "--json"))] == ["bob"]
+
+
+def test_to_end_what_is_not_there_fails(server: ServerProcess) -> None:
+    assert complaint(ask(server, "end", "nosuch")) == "nosuch has no connection"
+    with guest(server, "ann"):
+        done = ask(server, "end", "ann", "--session", "nosuch")
+        assert complaint(done) == "ann has no such connection"
+
+
+@pytest.mark.parametrize(
+    "args", [("user", "sessions"), ("user", "end", "ann"), ("drain",), ("statistics",)]
+)
+def test_what_is_about_connections_takes_no_data_of_a_stopped_server(
+    data: Path, args: tuple[str, ...]
+) -> None:
+    done = chat_server(*args, "--data", str(data))
+    assert complaint(done) == "that takes a running server: --server HOST:PORT"
+    assert "--data" not in said(chat_server(*args, "--help"))
 
 
 def test_an_announcement_is_heard_by_everyone(server: ServerProcess) -> None:
@@ -107,6 +127,18 @@ def test_a_running_server_wants_to_know_who_asks(server: ServerProcess) -> None:
     assert complaint(bad) == "the token is not good, or no longer"
 
 
+def test_no_password_or_token_goes_elsewhere_without_tls(server: ServerProcess) -> None:
+    there = server.endpoints["grpc"].replace("127.0.0.1", "0.0.0.0")  # which leads here
+    options = ("--server", there, "--as", "root")
+    refused = (
+        f"no password or token goes to {there} without TLS: connect by --tls or --ca FILE;"
+        " --insecure sends it for everybody on the way to read"
+    )
+    assert complaint(chat_server("user", "list", *options)) == refused  # and asks for none
+    assert complaint(chat_server("user", "list", *options, **ADMIN)) == refused
+    assert "root" in said(chat_server("user", "list", *options, "--insecure", **ADMIN))
+
+
 @pytest.mark.parametrize("token", ["cst_a\n", "cst_\xe9", "cst_\udce9"])
 def test_what_no_token_can_be_is_told_without_it(server: ServerProcess, token: str) -> None:
     done = chat_server("user", "list", "--server", server.endpoints["grpc"], CHAT_TOKEN=token)
@@ -145,6 +177,28 @@ def test_by_tls_with_the_authority_of_the_server(
     assert "root" in said(ask(server, "list", "--ca", made["ca.pem"]))
     assert "not trusted" in complaint(ask(server, "list", "--tls"))
     assert complaint(ask(server, "list")).startswith("cannot reach ")
+
+
+def test_what_is_missing_in_tls_is_told_by_what_was_given(
+    tmp_path: Path, server_process: StartServer
+) -> None:
+    own, foreign = tmp_path / "own", tmp_path / "foreign"
+    for directory in (own, foreign):
+        make_server_pair(directory, ["127.0.0.1"], 1)
+        make_client_pair(directory, "root", 1)
+    pair = ("--tls-cert", f"{own / 'server.pem'}", "--tls-key", f"{own / 'server.key'}")
+    server = server_process(*pair, "--tls-client-ca", f"{own / 'ca.pem'}")
+    ca = ("--ca", f"{own / 'ca.pem'}")
+    stranger = (
+        *("--cert", f"{foreign / 'client-root.pem'}"),
+        *("--key", f"{foreign / 'client-root.key'}"),
+    )
+    for options, words in (
+        ((), "does it take TLS (--tls, --ca)?"),
+        (ca, "does it want a client certificate (--cert, --key)?"),
+        ((*ca, *stranger), "is the certificate (--cert) of an authority that its --tls-client-ca"),
+    ):
+        assert f"it has hung up; {words}" in complaint(ask(server, "list", *options))
 
 
 def test_files_that_tls_cannot_use_are_told(tmp_path: Path, server: ServerProcess) -> None:

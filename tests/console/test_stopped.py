@@ -40,8 +40,10 @@ def test_bans_are_set_listed_and_taken_back_on_a_stopped_server(data: Path) -> N
     assert [row["until"] is None for row in listed] == [False, True, True]
     shown = said(run("bans", data=data))
     assert r"spam\x1b[2J" in shown
+    missing = complaint(run("unban", "mallroy", data=data))
+    assert missing == "there is no ban of mallroy: chat-server user bans lists them"
     for subject in ("MALLORY", "192.0.2.7", "2001:db8::/32"):
-        run("unban", subject, data=data)
+        assert said(run("unban", subject, data=data)) == f"unbanned {subject}\n"
     assert rows(run("bans", "--json", data=data)) == []
 
 

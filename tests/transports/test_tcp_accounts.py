@@ -1,12 +1,15 @@
 """Accounts over the TCP port: names that take a password, and how they get one."""
 
+import asyncio
 import logging
+from pathlib import Path
 
 import pytest
 
 from chat_service.core import limits
 from chat_service.core.bucket import Rate
 from chat_service.node import Node
+from tests.auth.issuer import SECRET, sign, write
 from tests.conftest import StartNode
 from tests.transports.conftest import Dial, Enter
 from tests.transports.lines import PROMPT
@@ -284,6 +287,116 @@ async def test_where_only_accounts_are_let_in_every_name_takes_a_password(
     await zed.hears("* password for zed?")
     zed.send("whatever\n")
     await zed.hears(WRONG)
+
+
+async def test_where_only_accounts_are_let_in_one_is_made_in_the_place_of_the_name(
+    start_node: StartNode, dial: Dial
+) -> None:
+    zed = await dial(await start_node(auth="registered"))
+    zed.send("zed\n")
+    await zed.hears("* password for zed?")
+    zed.send("\n/register Zed\n")
+    await zed.hears("* new password?")
+    zed.send(f"{PASSWORD}\n")
+    await zed.hears("* new password, once more?")
+    zed.send(f"{PASSWORD}\n")
+    await zed.hears_like(lambda line: line.startswith("* welcome, zed"))
+    assert zed.lines[1:3] == [
+        "! a password or a token is needed",
+        "* no account yet? answer with an empty line, then make one by /register zed",
+    ]
+    assert DONE.replace("bob", "zed") in zed.lines
+    zed.send("/password\n")
+    await zed.hears("* old password?")  # which an account has
+
+
+async def test_a_script_may_make_its_account_and_speak_in_one_packet(
+    start_node: StartNode, dial: Dial
+) -> None:
+    node = await start_node(auth="registered")
+    for name, said in (("ann", ""), ("bob", "hello\n")):
+        person = await dial(node)
+        person.send(f"/register {name}\n{PASSWORD}\n{PASSWORD}\n{said}")
+        await person.hears_like(lambda line, name=name: line.startswith(f"* welcome, {name}"))  # type: ignore[misc]
+        if name == "ann":
+            ann = person
+    await ann.hears("bob: hello")
+    assert not [line for line in ann.lines if PASSWORD in line]
+
+
+async def test_nobody_without_an_account_is_invited_to_make_one_where_that_cannot_be(
+    start_node: StartNode, dial: Dial
+) -> None:
+    zed = await dial(await start_node(auth="registered", registration="closed"))
+    zed.send("zed\n")
+    await zed.hears("* password for zed?")
+    assert zed.lines == [PROMPT, "! a password or a token is needed", "* password for zed?"]
+    zed.send(f"\n/register zed\n{PASSWORD}\n{PASSWORD}\n")
+    await zed.hears("! registration is closed: ask an admin for an account")
+    await zed.until_ended()
+    assert "* new password?" not in zed.lines
+
+
+async def test_no_account_is_made_of_a_name_that_another_has(bobs_node: Node, dial: Dial) -> None:
+    ann = await dial(bobs_node, "ann")
+    thief = await dial(bobs_node)
+    thief.send(f"/register bob\n{PASSWORD}\n{PASSWORD}\n")
+    await thief.until_ended()
+    assert thief.lines[-2:] == ["! the name bob is registered", "* bye"]
+    thief = await dial(bobs_node)
+    thief.send(f"/register ann\n{PASSWORD}\n{PASSWORD}\n")
+    await thief.until_ended()
+    assert thief.lines[-2:] == ["! the name ann is taken", "* bye"]
+    await ann.until_done()
+    assert not [line for line in ann.lines if PASSWORD in line]
+
+
+async def test_who_makes_an_account_has_time_for_it_but_not_for_ever(
+    node: Node, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PASSWORD_TIMEOUT", 0.5)
+    zed = await dial(node)
+    async with asyncio.timeout(10):
+        while not zed.ended:
+            zed.send("/register zed\n\n")
+            await asyncio.sleep(0.1)
+    assert zed.lines.count("* new password?") > 6
+    assert zed.lines[-2].startswith("! you have not said who you are")
+
+
+@pytest.mark.parametrize("command", ["/register", "/password"])
+async def test_nothing_is_asked_that_comes_to_nothing_and_no_answer_is_said_to_anybody(
+    bobs_node: Node, dial: Dial, command: str
+) -> None:
+    ann = await dial(bobs_node, "ann")
+    person = await (await dial(bobs_node)).sign_in("bob", PASSWORD)
+    why = "! the name bob is registered"
+    if command == "/password":
+        person, why = await dial(bobs_node, "gus"), "! gus is a guest's name, which has no password"
+    count = {"/register": 2, "/password": 3}[command]
+    person.send(f"{command}\n" + f"{PASSWORD}\n" * count + "hello\n")
+    await person.hears(why)
+    await ann.hears_like(lambda line: line.endswith(": hello"))
+    assert not [line for line in ann.lines if PASSWORD in line]
+    assert not [line for line in person.lines if line.startswith(("* new", "* old"))]
+
+
+async def test_where_others_sign_tokens_a_token_is_asked_for(
+    start_node: StartNode, dial: Dial, tmp_path: Path
+) -> None:
+    node = await start_node(auth="token", jwt_secret=write(tmp_path / "secret", SECRET))
+    bob = await dial(node)
+    bob.send("bob\n")
+    await bob.hears("* token for bob?")
+    bob.send(sign(SECRET, "HS256") + "\n")
+    await bob.hears_like(lambda line: line.startswith("* welcome, bob"))
+    bob.send("/password\n")
+    await bob.hears("! the account of bob has no password")
+    bob.send("/register\n")
+    await bob.hears("! accounts come from elsewhere here: bring a signed token")
+    other = await dial(node)
+    other.send("/login bob\n")
+    await other.hears("* token for bob?")
 
 
 async def test_what_is_typed_for_a_password_is_said_to_nobody(

@@ -9,6 +9,8 @@ from chat_service.core.commands import (
     ChangePassword,
     Command,
     Hello,
+    MayChangePassword,
+    MaySignUp,
     Ping,
     Quit,
     Secret,
@@ -153,19 +155,51 @@ def test_no_question_lets_a_terminal_obey_a_name() -> None:
 
 def test_register_asks_for_a_new_password_twice() -> None:
     codec = named()
-    assert asked(codec, "/register") == [Ping()]
+    assert asked(codec, "/register") == [MaySignUp("ann")]
     assert answer(codec, Pong(), ref=2) == question("new password")
-    assert asked(codec, " secret") == [Ping()]
+    assert asked(codec, " secret") == [MaySignUp("ann")]
     assert answer(codec, Pong(), ref=3) == SHOWN + question("new password, once more")
-    assert asked(codec, " secret") == [SignUp(Secret(" secret"))]
+    assert asked(codec, " secret") == [SignUp("ann", Secret(" secret"))]
     done = b"* ann is registered now: the name takes your password from here on\n"
     assert answer(codec, Ack(), ref=4) == SHOWN + done
     assert asked(codec, "hello") == [Send("#lobby", "hello")]
 
 
+def test_what_has_come_as_an_answer_is_dropped_with_the_question() -> None:
+    codec = named()
+    asked(codec, "/register", "secret", "other", "hello")
+    closed = Error(ErrorCode.PERMISSION_DENIED, "registration is closed")
+    assert answer(codec, closed, ref=2) == b"! registration is closed\n"
+    assert asked(codec) == [Send("#lobby", "hello")]
+
+
+def test_a_new_account_is_made_in_the_place_of_the_name() -> None:
+    codec = LineCodec()
+    assert asked(codec, "/register Ann", "secret", "secret", "hi") == [MaySignUp("ann")]
+    assert answer(codec, Pong(), ref=1) == question("new password")
+    assert asked(codec) == [MaySignUp("ann")]
+    answer(codec, Pong(), ref=2)
+    assert asked(codec) == [SignUp("ann", Secret("secret"))]
+    done = b"* ann is registered now: the name takes your password from here on\n"
+    assert codec.encode_acks([(3, Ack())]) == (SHOWN + done, 1)
+    assert asked(codec) == [Hello("ann", password=Secret("secret"))]
+    answer(codec, WELCOME, ref=4)
+    assert asked(codec) == [Send("#lobby", "hi")]
+
+
+def test_a_new_account_is_not_made_of_what_is_no_name() -> None:
+    codec = LineCodec()
+    for line, why in (("/register", "usage: /register NAME"), ("/register a b", "not a valid")):
+        assert why in str(refused(codec, line))
+    assert "you are ann" in str(refused(named(), "/register bob"))
+
+
 def test_two_passwords_that_differ_change_nothing() -> None:
     codec = named()
-    asked(codec, "/register", "secret")
+    asked(codec, "/register")
+    answer(codec, Pong(), ref=2)
+    asked(codec, "secret")
+    answer(codec, Pong(), ref=3)
     refusal = refused(codec, "secert")
     assert str(refusal) == "the two are not the same: nothing was changed"
     assert asked(codec, "hello") == [Send("#lobby", "hello")]
@@ -173,7 +207,7 @@ def test_two_passwords_that_differ_change_nothing() -> None:
 
 def test_password_asks_for_the_old_one_and_twice_for_the_new_one() -> None:
     codec = named()
-    asked(codec, "/password")
+    assert asked(codec, "/password") == [MayChangePassword()]
     assert answer(codec, Pong(), ref=2) == question("old password")
     asked(codec, "old")
     assert answer(codec, Pong(), ref=3) == SHOWN + question("new password")
@@ -187,8 +221,9 @@ def test_a_refused_registration_is_told_and_over() -> None:
     codec = named()
     asked(codec, "/register", "secret", "secret")
     taken = Error(ErrorCode.NAME_TAKEN, "the name ann is registered")
-    answer(codec, Pong(), ref=2)
-    answer(codec, Pong(), ref=3)
+    for ref in (2, 3):
+        answer(codec, Pong(), ref)
+        asked(codec)
     assert answer(codec, taken, ref=4) == SHOWN + b"! the name ann is registered\n"
     assert asked(codec, "hello") == [Send("#lobby", "hello")]
 
@@ -201,7 +236,7 @@ def test_a_question_that_was_refused_is_asked_all_the_same() -> None:
     assert asking == b"! too many commands: slow down (try again in 1 s)\n" + question(
         "new password"
     )
-    assert asked(codec, "secret") == [Ping()]
+    assert asked(codec, "secret") == [MaySignUp("ann")]
 
 
 def test_others_are_heard_while_a_password_is_asked_for() -> None:
@@ -224,6 +259,7 @@ def test_others_are_heard_while_a_password_is_asked_for() -> None:
 def test_an_empty_line_ends_a_dialogue(dialogue: str) -> None:
     codec = named()
     asked(codec, dialogue)
+    answer(codec, Pong(), ref=2)
     assert str(refused(codec, "")) == "no password was given"
     assert asked(codec, "hello") == [Send("#lobby", "hello")]
 

@@ -51,6 +51,21 @@ async def test_who_is_certified_registers_the_certified_name_and_no_other(
     await unary(channel, LoginRequest(user="ann", password=PASSWORD))
 
 
+async def test_nobody_is_asked_for_a_password_where_a_certificate_says_who_it_is(
+    strict_node: Node, people: People
+) -> None:
+    bob = await people.lines(strict_node, shown=certified("bob"))
+    bob.send("carol\n")
+    await bob.until_ended()
+    assert bob.lines[1:] == [
+        "! your certificate is for bob: come as bob, or by another certificate",
+        "* bye",
+    ]
+    bob = await people.lines(strict_node, "bob", certified("bob"))
+    bob.send("/login carol\n")
+    await bob.hears("! your certificate says who you are: no password is needed")
+
+
 async def test_a_certified_name_that_looks_like_a_registered_one_is_refused_all_the_same(
     strict_node: Node, people: People
 ) -> None:

@@ -139,6 +139,30 @@ async def test_who_speaks_no_tls_is_closed_and_costs_nobody_anything(
     assert not [it for it in logs if it["log_level"] != "debug"]
 
 
+@pytest.mark.parametrize("said", [b"ann\nhello\n", b""], ids=["lines", "nothing"])
+async def test_who_comes_by_nc_is_told_that_this_is_tls(
+    start_tls: StartTls, said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_socket, "HANDSHAKE_TIMEOUT", 0.3)
+    node = await start_tls()
+    reader, writer = await asyncio.open_connection(LOCAL, node.endpoints["tcp"].port)
+    writer.write(said)
+    advice = b"! this port takes TLS: openssl s_client -quiet -connect HOST:PORT\n"
+    assert await asyncio.wait_for(reader.read(), 5) == advice
+    writer.close()
+
+
+async def test_who_breaks_off_a_handshake_is_told_nothing_in_the_clear(
+    start_tls: StartTls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_socket, "HANDSHAKE_TIMEOUT", 0.3)
+    node = await start_tls()
+    reader, writer = await asyncio.open_connection(LOCAL, node.endpoints["tcp"].port)
+    writer.write(b"\x16\x03\x01")
+    assert await asyncio.wait_for(_all_of(reader), 5) == b""
+    writer.close()
+
+
 async def _all_of(reader: asyncio.StreamReader) -> bytes:
     try:
         return await reader.read()

@@ -1,6 +1,5 @@
 """The web listener under TLS."""
 
-import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -48,14 +47,14 @@ async def test_all_of_it_works_under_tls(
     assert ann.close_code == 1001
 
 
-async def test_plain_text_gets_nothing_from_tls(start_node: StartNode, pki: Path) -> None:
+async def test_plain_http_is_told_that_this_is_tls(start_node: StartNode, pki: Path) -> None:
     node = await start_node(web=ANY_PORT, tls_cert=pki / "server.pem", tls_key=pki / "server.key")
-    endpoint = node.endpoints["web"]
-    reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert b"HTTP" not in await asyncio.wait_for(reader.read(), 5)
-    writer.close()
-    await writer.wait_closed()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{node.endpoints['web']}/") as response,
+    ):
+        assert response.status == 400
+        assert await response.text() == "this port takes TLS: https://HOST:PORT/\n"
 
 
 async def test_a_certificate_is_who_one_is(
