@@ -2,6 +2,7 @@
 
 import asyncio
 import faulthandler
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
@@ -10,10 +11,12 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 import uvloop
 from hypothesis import HealthCheck, settings
 
 from chat.v1 import chat_pb2_grpc
+from chat_service import logs
 from chat_service.auth.passwords import Passwords
 from chat_service.config import Config, Endpoint
 from chat_service.node import Node
@@ -49,6 +52,20 @@ def pytest_runtest_teardown() -> Iterator[None]:
         yield
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Leave no configuration of the logs behind, which is the whole process's."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        root.removeHandler(logs._BRIDGE)
+        root.setLevel(level)
+        logging.captureWarnings(False)
+        logs._forget_cached()
 
 
 @pytest.fixture

@@ -8,12 +8,10 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import structlog
 
 from chat_service import logs
 from chat_service.config import LOG_LEVELS, LogFormat
@@ -48,19 +46,6 @@ class Terminal(io.StringIO):
 class Broken(io.StringIO):
     def write(self, _text: str) -> int:
         raise BrokenPipeError
-
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """Leave no configuration behind."""
-    root = logging.getLogger()
-    level = root.level
-    yield
-    structlog.reset_defaults()
-    root.removeHandler(logs._BRIDGE)
-    root.setLevel(level)
-    logging.captureWarnings(False)
-    logs._forget_cached()
 
 
 def configured(log_format: LogFormat = "human", level: str = "info") -> io.StringIO:

@@ -133,7 +133,7 @@ async def test_on_sigterm_all_say_goodbye(start_workers: StartWorkers) -> None:
         ann = await RpcClient(channel).enter("ann")
         await server.stop()
         await until(lambda: ann.events[-1].HasField("goodbye"))
-    assert server.log.count("stopped") == 2
+    assert server.log.count("] stopped ") == 2
 
 
 async def test_a_drain_of_one_worker_is_a_drain_of_the_host(
@@ -146,7 +146,7 @@ async def test_a_drain_of_one_worker_is_a_drain_of_the_host(
     assert said(order(server, "drain")).endswith("is shutting down\n")
     assert await server.exit_status() == 0
     assert not any(map(runs, workers.values()))
-    assert server.log.count("stopped") == 2
+    assert server.log.count("] stopped ") == 2
     assert server.log.count("a worker has ended by itself: stopping all") == 1
     assert "worker died" not in server.log
 

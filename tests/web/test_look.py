@@ -215,8 +215,8 @@ SEEN: Final = """(option) => {
 
 def test_text_is_as_large_as_the_browser_is_told_to_make_it(open_page: Open, fresh: Fresh) -> None:
     ann = open_page().come_in(fresh("ann"))
-    ann.say("hello")
-    ann.reads("hello")
+    ann.say("how large is that?")
+    ann.reads("how large is that?")
     for part in (ann.texts.first, ann.field, ann.entry("#lobby")):
         before = part.evaluate(SIZE)
         ann.page.evaluate("document.documentElement.style.fontSize = '24px'")

@@ -71,8 +71,8 @@ def test_who_presses_again_while_it_connects_comes_in_once(
     ann.page.evaluate("() => document.getElementById('sign-in-form').requestSubmit()")
     wire.mend()
     expect(ann.dialog).to_be_hidden()
-    ann.say("hello")
-    ann.reads("hello")
+    ann.say("in at last")
+    ann.reads("in at last")
     assert wire.connections == 1
     expect(ann.banner).to_be_hidden()
 
