@@ -30,7 +30,7 @@ ALLOWED: Final = {
     " chat_service.nats_connection chat_service.startup click",
     "chat_service.console": "chat_service.auth chat_service.config chat_service.console.cluster"
     " chat_service.logs chat_service.nats_connection chat_service.startup chat_service.state"
-    " chat_service.values chat_service.wire.protobuf chat.v1 click google grpc nats",
+    " chat_service.values chat_service.wire.times chat.v1 click google grpc nats",
     "chat_service.console.cluster": "chat_service.auth.passwords chat_service.config"
     " chat_service.console chat_service.desk chat_service.follower chat_service.foundation"
     " chat_service.hub chat_service.log.port chat_service.nats_connection"

@@ -14,7 +14,7 @@ from chat_service.console.port import NotDone
 from chat_service.core.commands import Secret
 from chat_service.core.rules.admin import is_network, parse_subject
 from chat_service.state.port import AccountRow, BanRow, ConnectionRow
-from chat_service.wire.protobuf import duration as to_duration
+from chat_service.wire.times import duration as to_duration
 
 TIMEOUT: Final = 10.0
 """Seconds that a call may take."""

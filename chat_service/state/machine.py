@@ -43,7 +43,7 @@ from chat_service.core.rules.facts import Sent
 from chat_service.state import access, trimming
 from chat_service.state.facts import StateFacts, TopicRow, sent_row, topic_name
 from chat_service.state.progress import Progress
-from chat_service.wire.protobuf import MessageEncoder, encode_event
+from chat_service.wire.events import MessageEncoder, encode_event
 
 _CACHED = 200_000
 """Rows that the caches hold together before they are emptied, at two hundred bytes or so each."""

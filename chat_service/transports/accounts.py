@@ -8,7 +8,7 @@ from chat_service.flood import FloodControl
 from chat_service.tls import Tls
 from chat_service.transports.unary import Door, answers
 from chat_service.transports.visitors import Visitor
-from chat_service.wire.protobuf import timestamp
+from chat_service.wire.times import timestamp
 
 
 class AccountsService(Door):

@@ -13,7 +13,7 @@ from chat_service.tls import Tls
 from chat_service.transports.unary import Door, answers
 from chat_service.transports.visitors import Visitor
 from chat_service.watch import NodeStatus
-from chat_service.wire.protobuf import duration, seconds_of, timestamp
+from chat_service.wire.times import duration, seconds_of, timestamp
 
 
 class AdminService(Door):

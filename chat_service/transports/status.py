@@ -12,7 +12,7 @@ from grpc_status import rpc_status
 from chat_service.core.errors import ErrorCode, Refusal
 from chat_service.core.events import Goodbye, GoodbyeReason
 from chat_service.logs import get
-from chat_service.wire.protobuf import duration
+from chat_service.wire.times import duration
 
 _log = get("grpc")
 

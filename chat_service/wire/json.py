@@ -21,8 +21,9 @@ from chat_service.core.commands import Command, Send
 from chat_service.core.errors import InvalidCommand, Malformed, TooLarge
 from chat_service.core.events import Event
 from chat_service.core.outcome import Durable
+from chat_service.wire.events import decode_frame, encode_event
 from chat_service.wire.port import Acked, Received
-from chat_service.wire.protobuf import decode_command, decode_frame, encode_event
+from chat_service.wire.protobuf import decode_command
 
 _MAX_UINT64: Final = 2**64 - 1
 _SHOWN_CHARS: Final = 120

@@ -34,8 +34,8 @@ from chat_service.core.events import (
 from chat_service.core.limits import PASSWORDS_TYPED
 from chat_service.core.outcome import Durable
 from chat_service.wire.dialogue import Dialogue, Interview, log_in
+from chat_service.wire.events import decode_frame
 from chat_service.wire.port import Acked, Received, Terms
-from chat_service.wire.protobuf import decode_frame
 from chat_service.wire.telnet import Line, LineReader
 from chat_service.wire.terminal import neutralised, render
 from chat_service.wire.verbs import Answer, unknown

@@ -19,7 +19,7 @@ from chat_service.core.address import LOBBY, is_room
 from chat_service.core.events import Conversation, EventBody, GoodbyeReason, Member
 from chat_service.core.moderation import ModerationAction, Role
 from chat_service.core.text import span
-from chat_service.wire.protobuf import decode_frame
+from chat_service.wire.events import decode_frame
 
 _REPLACEMENT: Final = "\ufffd"
 _CONTINUATION: Final = "\n  "

@@ -11,7 +11,7 @@ from chat_service.core import events
 from chat_service.core.errors import ErrorCode
 from chat_service.core.moderation import ModerationAction
 from chat_service.wire import terminal
-from chat_service.wire.protobuf import encode_event
+from chat_service.wire.events import encode_event
 
 from .scripted import goodbye, message
 

@@ -15,7 +15,7 @@ from chat_service.core.events import Ack, DurableBody, Joined, Left, Message
 from chat_service.core.outcome import Applied
 from chat_service.state import queries, schema
 from chat_service.state.machine import StateMachine
-from chat_service.wire.protobuf import decode_frame
+from chat_service.wire.events import decode_frame
 from tests.model.model import Identity, Model
 from tests.state.batches import TABLES
 

@@ -21,7 +21,7 @@ from chat_service.core.moderation import ModerationAction
 from chat_service.core.outcome import Applied
 from chat_service.state import schema
 from chat_service.state.machine import StateMachine
-from chat_service.wire.protobuf import decode_frame
+from chat_service.wire.events import decode_frame
 
 TABLES = (
     "names", "identities", "clients", "topics", "conversations", "memberships", "events",

@@ -11,7 +11,7 @@ from chat_service.core.events import Conversation, ConversationsPage, Message
 from chat_service.core.moderation import ModerationAction
 from chat_service.core.rules.proofs import CONSOLE
 from chat_service.state import queries, schema
-from chat_service.wire.protobuf import decode_frame
+from chat_service.wire.events import decode_frame
 from tests.state.batches import State, by, enter, join, leave_chat, moderate, say
 from tests.state.entries import logs
 

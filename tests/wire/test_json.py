@@ -16,9 +16,10 @@ from chat_service.core.errors import ErrorCode, InvalidCommand, Malformed, Refus
 from chat_service.core.events import Event, GapReason, GoodbyeReason
 from chat_service.core.moderation import ModerationAction, Role
 from chat_service.core.outcome import Durable
+from chat_service.wire.events import encode_event
 from chat_service.wire.json import JsonCodec, decode_commands
 from chat_service.wire.port import Codec
-from chat_service.wire.protobuf import ProtobufCodec, encode_event
+from chat_service.wire.protobuf import ProtobufCodec
 
 UINT32 = st.integers(0, 2**32 - 1)
 UINT64 = st.integers(0, 2**64 - 1)

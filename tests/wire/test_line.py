@@ -28,9 +28,9 @@ from chat_service.core.events import (
     Pong,
 )
 from chat_service.core.limits import MAX_HISTORY
+from chat_service.wire.events import encode_event
 from chat_service.wire.line import LineCodec
 from chat_service.wire.port import Codec, Received
-from chat_service.wire.protobuf import encode_event
 from tests.wire.talk import GREETING, REFUSED, WELCOME, asked, does, durable, named, refused, told
 
 

@@ -20,14 +20,9 @@ from chat_service.core.events import Event, EventBody, GapReason, GoodbyeReason
 from chat_service.core.moderation import ModerationAction, Role
 from chat_service.core.outcome import Durable
 from chat_service.core.value import Value
+from chat_service.wire.events import MessageEncoder, decode_frame, encode_event
 from chat_service.wire.port import Codec
-from chat_service.wire.protobuf import (
-    MessageEncoder,
-    ProtobufCodec,
-    decode_commands,
-    decode_frame,
-    encode_event,
-)
+from chat_service.wire.protobuf import ProtobufCodec, decode_commands
 from tests.memory import resident
 
 UINT32 = st.integers(0, 2**32 - 1)

@@ -12,7 +12,7 @@ from chat_service.core.errors import ErrorCode
 from chat_service.core.events import Conversation, EventBody, GapReason, GoodbyeReason, Member
 from chat_service.core.moderation import ModerationAction as Action
 from chat_service.core.moderation import Role
-from chat_service.wire.protobuf import encode_event
+from chat_service.wire.events import encode_event
 from chat_service.wire.terminal import neutralised, render, render_own_deed
 
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

@@ -4,8 +4,9 @@ import pytest
 
 from chat_service.core import events
 from chat_service.core.events import Event
+from chat_service.wire.events import encode_event
 from chat_service.wire.json import JsonCodec
-from chat_service.wire.protobuf import ProtobufCodec, encode_event
+from chat_service.wire.protobuf import ProtobufCodec
 from chat_service.wire.websocket import FramedCodec, Opcode, frame
 
 
