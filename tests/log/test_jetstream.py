@@ -176,9 +176,9 @@ async def test_a_leader_of_three_that_dies_takes_nothing_along(
         await shake(a, b)
         for it in (a, b):
             await asyncio.wait_for(it.log.idle(), 30)
+        await until(lambda: a.taken == b.taken, within=20)
         said = Counter(a.refs) + Counter(it.ref for node in (a, b) for it, _ in node.refused)
         assert sum(said.values()) == 160, "each was said or refused, and none of them twice"
-        await until(lambda: a.taken == b.taken, within=20)
         assert positions(a) == list(range(1, len(a.taken) + 1))
 
 

@@ -71,7 +71,11 @@ _MUTED = (
 
 
 def seats_in(state: State, network: str) -> Iterator[str]:
-    rows = state.db.execute("SELECT session, address FROM seats WHERE address != ''")
+    """Return the sessions that come from a network, but for those of admins."""
+    rows = state.db.execute(
+        "SELECT session, address FROM seats WHERE address != ''"
+        " AND name NOT IN (SELECT name FROM accounts WHERE admin)"
+    )
     return (session for session, it in rows if ip_address(it) in ip_network(network))
 
 

@@ -47,6 +47,7 @@ def update_account(entry: Entry, body: UpdateAccount, facts: Facts) -> Decision:
     if body.admin is not None:
         if not body.admin:
             _check_last_admin(entry, body.user, facts)
+            changes += _shut_out(body.user, entry.at, facts)
         changes.append(Promote(body.user, body.admin))
     return changes
 
@@ -153,6 +154,14 @@ def _end_network(subject: str, goodbye: Goodbye, facts: Facts) -> list[Change]:
     names = sorted({name for name, _session in seated if not is_admin(name, facts)})
     sessions = {session for _name, session in seated}
     return [change for name in names for change in finish(name, goodbye, facts, only=sessions)]
+
+
+def _shut_out(name: str, at: int, facts: Facts) -> list[Change]:
+    """End the sessions that one who is no admin any more has from networks that are banned."""
+    banned = [it for it, ban in facts.bans().items() if is_network(it) and ban.in_force(at)]
+    sessions = {session for it in banned for of, session in facts.seated_in(it) if of == name}
+    goodbye = Goodbye(GoodbyeReason.BANNED, "you are banned from this server")
+    return finish(name, goodbye, facts, only=sessions)
 
 
 def _account(name: str, facts: Facts) -> Account:

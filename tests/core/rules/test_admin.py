@@ -254,6 +254,16 @@ def test_an_admin_is_at_a_banned_address_and_comes_from_there(people: People) ->
     assert people.why(do("ann", Grant(Token(b"u", AT + DAY), PASSWORD, here))) is Banned
 
 
+def test_who_is_no_admin_any_more_is_shut_out_where_the_address_is_banned(people: People) -> None:
+    for name in ("root", "ann"):
+        people.registered(name, admin=True)
+    people.ok(come("ann", "far", proof=PASSWORD, address="198.51.100.1"))
+    people.ok(come("ann", "near", proof=PASSWORD, address="192.0.2.1"))
+    people.ok(do(CONSOLE, BanSubject("192.0.2.0/24", None)))
+    (applied,) = people.ok(do(CONSOLE, UpdateAccount("ann", None, None, False)))
+    assert [it.session for it in applied.endings] == ["ann/near"]
+
+
 def test_a_name_that_was_banned_before_it_was_an_admins_stays_out(people: People) -> None:
     people.registered("ann")
     people.ok(
