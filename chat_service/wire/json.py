@@ -137,6 +137,8 @@ def _unambiguous(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a name comes twice in one object")
+    if not all(map(_is_text, found)):  # which makes protobuf's library fail, not refuse
+        raise ValueError("a name is not Unicode")
     return found
 
 

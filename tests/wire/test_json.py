@@ -345,6 +345,8 @@ def test_a_frame_may_ask_for_nothing(data: bytes) -> None:
         b'{"commands": [{"ref": -Infinity}]}',
         b'{"commands": [{"ref": 1, "ref": 2, "ping": {}}]}',
         b'{"commands": [], "commands": []}',
+        rb'{"commands": [{"\ud83d": 1, "who": {}}]}',
+        rb'{"commands": [{"hello": {"\udc00": "x"}}]}',
         b'{"commands": [{"ref": ' + b"9" * 5000 + b"}]}",
         b"[" * 60_000,
         b'{"commands": [' + b'{"a":' * 10_000 + b"}" * 10_000 + b"]}",
