@@ -53,10 +53,11 @@ class Ending(Value):
     goodbye: Goodbye
 
 
-class Applied(Value):
+class Applied(Value, gc=True):
     """An entry with its one reply, and what follows from it.
 
-    That is events, in order of seq, and behind them sessions that end.
+    That is events, in order of seq, and behind them sessions that end. A reply that is raised
+    leads back here by its traceback, so the garbage collector has to look at these.
     """
 
     entry: Entry

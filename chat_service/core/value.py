@@ -10,7 +10,7 @@ from msgspec.structs import replace
 class Value(Struct, frozen=True, gc=False):
     """An immutable record, equal to what holds the same.
 
-    A dozen of them are made for each message. One of these takes a quarter of the time of a
+    A dozen of them are made for each message. One of these takes a fifth of the time of a
     NamedTuple, reading a field of it a sixth. The garbage collector does not look at them (`gc`),
     which a class whose values can be part of a cycle has to say it wants.
     """
