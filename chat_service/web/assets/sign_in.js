@@ -45,7 +45,8 @@ export class SignIn {
     this.#dialog.addEventListener("cancel", (event) => {
       if (this.#obligatory) event.preventDefault();
     });
-    // A browser lets nobody be held by a dialog: it asks once whether it may be cancelled, if at all.
+    // Browsers that do not know `closedby` let nobody be held by a dialog: they ask once whether it
+    // may be cancelled, if at all.
     this.#dialog.addEventListener("close", () => {
       if (this.#obligatory) this.#open();
     });
@@ -102,6 +103,8 @@ export class SignIn {
     if (radio instanceof RadioNodeList) radio.value = how;
     this.#obligatory = !optional;
     this.#cancel.hidden = !optional;
+    // Opened again would be too late for a key pressed meanwhile.
+    this.#dialog.setAttribute("closedby", optional ? "closerequest" : "none");
     this.#user.value = user;
     this.#password.value = "";
     this.#busy = false;
