@@ -5,9 +5,9 @@ read often is kept in caches, which a failed transaction empties; what a batch c
 (counters, nonces) is written once, at its end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import apsw
 
@@ -45,7 +45,10 @@ from chat_service.state.facts import StateFacts, TopicRow, sent_row, topic_name
 from chat_service.state.progress import Progress
 from chat_service.wire.events import MessageEncoder, encode_event
 
-_CACHED = 200_000
+STEP: Final = 128
+"""Entries that are applied before others get a turn: half a millisecond of messages."""
+
+_CACHED: Final = 200_000
 """Rows that the caches hold together before they are emptied, at two hundred bytes or so each."""
 
 
@@ -57,6 +60,7 @@ class StateMachine:
         self._facts = StateFacts(connection)
         self.progress = Progress(connection)
         self._seq = int(self._facts.one("SELECT value FROM meta WHERE key = 'seq'")[0])
+        self._before = self._seq
         self._new_events: list[tuple[int, int, int, int, bytes]] = []
         self._dirty_topics: set[TopicRow] = set()
         self._dirty_sent: set[tuple[int, bytes]] = set()
@@ -78,30 +82,58 @@ class StateMachine:
         Nothing comes of a record that is a repeated one. Whatever is raised, nothing of the batch
         has happened.
         """
+        self.begin()
+        applied = [it for step in self.steps(records) for it in step]
+        self.commit()
+        return applied
+
+    def begin(self) -> None:
+        """Begin a transaction, which `steps` fills and `commit` ends."""
         self._db.execute("BEGIN IMMEDIATE")
-        before = self._seq
+        self._before = self._seq
+
+    def steps(self, records: Sequence[Record]) -> Generator[list[Applied]]:
+        """Apply records, about STEP entries at a time, and give what came of each entry.
+
+        Who closes this before its end, or is raised to, finds that nothing of them has happened.
+        """
         applied: list[Applied] = []
         try:
             for record in records:
-                applied += self._apply_record(record)
+                for part in self._apply_record(record):
+                    applied += part
+                    if len(applied) >= STEP:
+                        self._flush_events()
+                        yield applied
+                        applied = []
             self._flush()
+        except BaseException:
+            self._roll_back()
+            raise
+        yield applied
+
+    def commit(self) -> None:
+        """Commit what `steps` did. Whatever is raised, nothing of it has happened."""
+        try:
             self._commit()
         except BaseException:
-            self._roll_back(before)
+            self._roll_back()
             raise
         self.progress.committed()
         if self._facts.cached() > _CACHED:
             self._facts.forget()
-        return applied
 
-    def _apply_record(self, record: Record) -> list[Applied]:
-        if not record.position:
-            return [self._apply(entry) for entry in record.entries]
-        applied: list[Applied] = []
-        if self.progress.begin(record):
-            applied = [self._apply_noted(entry) for entry in record.entries]
-        self.progress.end(record)
-        return applied
+    def _apply_record(self, record: Record) -> Iterator[list[Applied]]:
+        noted = record.position > 0
+        if noted and not self.progress.begin(record):
+            self.progress.end(record)
+            return
+        apply = self._apply_noted if noted else self._apply
+        entries = record.entries
+        for start in range(0, len(entries), STEP):
+            yield [apply(entry) for entry in entries[start : start + STEP]]
+        if noted:
+            self.progress.end(record)
 
     # One entry.
 
@@ -372,9 +404,9 @@ class StateMachine:
         self._dirty_sent.clear()
         self._endings = ()
 
-    def _roll_back(self, seq: int) -> None:
+    def _roll_back(self) -> None:
         # What is in memory first, and without reading: the storage may be what has failed.
-        self._seq = seq
+        self._seq = self._before
         self.progress.roll_back()
         self._clean()
         self._facts.forget()

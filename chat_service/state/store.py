@@ -1,15 +1,19 @@
-"""The state on its two threads: one that applies, one that reads.
+"""The state: batches are applied on the event loop, committed on one thread and read on another.
 
-SQLite work never runs on the event loop. Each connection belongs to one thread; WAL lets the
+Applying takes the interpreter nearly all the time, which only one thread has at a time: on a thread
+of its own it would run no sooner, and the two would hand the interpreter back and forth. It is done
+in steps between which everything else has its turn. The disk is waited for on threads. WAL lets the
 reader see the last commit while the next one is being written. Without a directory there is one
-connection to a database in memory, and reads wait their turn on its thread.
+connection to a database in memory, and reads wait until nothing is being applied.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Concatenate, ParamSpec, TypeVar
+from typing import IO, Concatenate, Final, ParamSpec, TypeVar
 
 import apsw
 
@@ -18,11 +22,11 @@ from chat_service.core.errors import Unavailable
 from chat_service.core.events import ConversationsPage, HistoryPage
 from chat_service.core.moderation import Role
 from chat_service.core.outcome import Applied, Seat
-from chat_service.core.record import Record
+from chat_service.core.record import Record, unplaced
 from chat_service.startup import StartupError
 from chat_service.state import directory, lineage, queries, schema, trimming
 from chat_service.state.directory_lock import lock as lock_directory
-from chat_service.state.machine import StateMachine
+from chat_service.state.machine import STEP, StateMachine
 from chat_service.state.port import (
     AccountRow,
     BanRow,
@@ -38,7 +42,11 @@ T = TypeVar("T")
 RETRY_AFTER = 1.0
 """Seconds after which it is worth another try when the storage has failed."""
 
-_BUSY_TIMEOUT_MS = 2_000
+_BUSY_TIMEOUT: Final = 2.0
+"""Seconds to wait for another process that has the file."""
+
+_BUSY_LOOK: Final = 0.01
+"""Seconds between two looks whether it still has."""
 
 _PASSING = (
     apsw.FullError,
@@ -58,8 +66,10 @@ class Store:
     def __init__(self, writer: apsw.Connection, reader: apsw.Connection | None) -> None:
         self._writer = writer
         self._reader = reader or writer
-        self._write_thread = ThreadPoolExecutor(1, "state-write")
-        self._read_thread = ThreadPoolExecutor(1, "state-read") if reader else self._write_thread
+        self._commit_thread = ThreadPoolExecutor(1, "state-commit")
+        self._read_thread = ThreadPoolExecutor(1, "state-read") if reader else self._commit_thread
+        self._applying = asyncio.Lock()
+        self._reading = nullcontext() if reader else self._applying
         self._machine = StateMachine(writer)
         self._lock: IO[bytes] | None = None
         self._epoch = queries.epoch(writer)
@@ -120,11 +130,34 @@ class Store:
 
     async def apply(self, entries: Sequence[Entry]) -> list[Applied]:
         """Commit entries that come from no log; see `apply_records`."""
-        return await self._run(self._write_thread, self._machine.apply, entries)
+        return await self.apply_records((unplaced(entries),))
 
     async def apply_records(self, records: Sequence[Record]) -> list[Applied]:
         """Commit a batch; raises Unavailable if nothing of it has happened but it might yet."""
-        return await self._run(self._write_thread, self._machine.apply_records, records)
+        applied: list[Applied] = []
+        async with self._applying:
+            with _telling_what_passes():
+                await self._begin()
+                with closing(self._machine.steps(records)) as steps:
+                    for step in steps:
+                        applied += step
+                        if len(step) >= STEP:
+                            await asyncio.sleep(0)
+                await self._on(self._commit_thread, self._machine.commit)
+        return applied
+
+    async def _begin(self) -> None:
+        """Begin a transaction, as soon as no other process has the file."""
+        deadline = time.monotonic() + _BUSY_TIMEOUT
+        while True:
+            try:
+                self._machine.begin()
+            except apsw.BusyError:
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_BUSY_LOOK)
+            else:
+                return
 
     async def held_names(self) -> list[tuple[str, bytes, str]]:
         """Return each name that a session has, with its client and that session."""
@@ -200,11 +233,11 @@ class Store:
 
     async def close(self) -> None:
         """Finish what runs, close the database and let go of its directory."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._read_thread, self._reader.close)
-        await loop.run_in_executor(self._write_thread, self._writer.close)
+        async with self._applying:
+            await self._on(self._read_thread, self._reader.close)
+            await self._on(self._commit_thread, self._writer.close)
         self._read_thread.shutdown()
-        self._write_thread.shutdown()
+        self._commit_thread.shutdown()
         if self._lock is not None:
             self._lock.close()
 
@@ -214,9 +247,11 @@ class Store:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        return await self._run(self._read_thread, query, self._reader, *args, **kwargs)
+        with _telling_what_passes():
+            async with self._reading:
+                return await self._on(self._read_thread, query, self._reader, *args, **kwargs)
 
-    async def _run(
+    async def _on(
         self,
         thread: ThreadPoolExecutor,
         function: Callable[P, T],
@@ -224,12 +259,18 @@ class Store:
         **kwargs: P.kwargs,
     ) -> T:
         loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(thread, lambda: function(*args, **kwargs))
-        except _PASSING as error:
-            raise Unavailable(
-                f"the storage cannot take or give anything now: {error}", retry_after=RETRY_AFTER
-            ) from error
+        return await loop.run_in_executor(thread, lambda: function(*args, **kwargs))
+
+
+@contextmanager
+def _telling_what_passes() -> Iterator[None]:
+    """Raise Unavailable for a failure that may be over at the next try."""
+    try:
+        yield
+    except _PASSING as error:
+        raise Unavailable(
+            f"the storage cannot take or give anything now: {error}", retry_after=RETRY_AFTER
+        ) from error
 
 
 def _connect(path: Path, shared: str | None) -> tuple[apsw.Connection, apsw.Connection]:
@@ -245,12 +286,12 @@ def _connect(path: Path, shared: str | None) -> tuple[apsw.Connection, apsw.Conn
     except BaseException:
         writer.close()
         raise
-    reader.set_busy_timeout(_BUSY_TIMEOUT_MS)
+    reader.set_busy_timeout(round(_BUSY_TIMEOUT * 1000))
     return writer, reader
 
 
 def _prepare(writer: apsw.Connection, shared: str | None, place: str) -> None:
-    writer.set_busy_timeout(_BUSY_TIMEOUT_MS)
+    writer.set_busy_timeout(round(_BUSY_TIMEOUT * 1000))
     schema.migrate(writer)
     lineage.check(writer, shared, place)
     # Only now: a file in WAL mode may keep what tells it as ours in its log alone, out of the
@@ -262,3 +303,4 @@ def _prepare(writer: apsw.Connection, shared: str | None, place: str) -> None:
     writer.pragma("journal_size_limit", 64 * 1024 * 1024)
     with writer:
         writer.execute("UPDATE meta SET value = value WHERE key = 'epoch'")  # is it writable?
+    writer.set_busy_timeout(0)  # from here on the loop would wait; see `Store._begin`

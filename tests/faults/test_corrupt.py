@@ -22,7 +22,7 @@ async def test_a_corrupt_page_ends_the_node_with_a_reason(
     def broken(*_: object) -> None:
         raise apsw.CorruptError("database disk image is malformed")
 
-    monkeypatch.setattr(StateMachine, "apply_records", broken)
+    monkeypatch.setattr(StateMachine, "steps", broken)
     asking = asyncio.create_task(ann.say("anyone there?"))
     await until(node._following.done, what="the follower to end")
     with pytest.raises(StartupError, match=r"cannot go on: .*malformed"):

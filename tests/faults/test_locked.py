@@ -57,7 +57,7 @@ def held(data: Path, how: str) -> Iterator[None]:
 @pytest.fixture
 async def node(start_node: StartNode, monkeypatch: pytest.MonkeyPatch) -> Node:
     """A node that waits for locks a tenth of the usual time."""
-    monkeypatch.setattr("chat_service.state.store._BUSY_TIMEOUT_MS", 200)
+    monkeypatch.setattr("chat_service.state.store._BUSY_TIMEOUT", 0.2)
     return await start_node()
 
 

@@ -66,7 +66,7 @@ async def test_a_read_does_not_wait_for_a_write(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "data")
     await store.apply([enter("ann"), say("ann", "x")])
     go = threading.Event()
-    writing = store._write_thread.submit(go.wait, 10)
+    writing = store._commit_thread.submit(go.wait, 10)
     page = await asyncio.wait_for(store.history(1, "#lobby", before_seq=0, limit=9), 5)
     assert told(page.frames) == ["x"]
     assert not writing.done()
