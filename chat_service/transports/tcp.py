@@ -20,6 +20,7 @@ from chat_service.session import LINGER, Session
 from chat_service.startup import StartupError
 from chat_service.tls import Tls
 from chat_service.transports.peer import peer_of
+from chat_service.transports.shared_pages import SharedPages
 from chat_service.transports.tls_socket import HANG_UP_AFTER, TlsTransport, certified
 from chat_service.wire.line import LineCodec
 
@@ -51,6 +52,7 @@ class TcpTransport:
         self._tls = tls
         self._handshakes: dict[TlsTransport, None] = {}
         self._connections: set[_Connection] = set()
+        self._pages = SharedPages()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> Endpoint:
@@ -81,9 +83,10 @@ class TcpTransport:
         for connection in list(self._connections):
             connection.abort()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._pages.close()
 
     def _accept(self) -> asyncio.Protocol:
-        connection = _Connection(self._reception, self._connections, self._keepalive)
+        connection = _Connection(self._reception, self._connections, self._pages, self._keepalive)
         if self._tls is None:
             return connection
         context = self._tls.credentials.context
@@ -94,11 +97,16 @@ class _Connection(asyncio.Protocol):
     """One client's socket."""
 
     def __init__(
-        self, reception: Reception, connections: set["_Connection"], keepalive: float
+        self,
+        reception: Reception,
+        connections: set["_Connection"],
+        pages: SharedPages,
+        keepalive: float,
     ) -> None:
         self.task: asyncio.Task[None] | None = None
         self._reception = reception
         self._connections = connections
+        self._pages = pages
         self._keepalive = keepalive
         self._inbox = bytearray()
         self._changed = asyncio.Event()
@@ -253,7 +261,7 @@ class _Connection(asyncio.Protocol):
             return  # the session is told of it by the task, a moment later
         outbox = self._outbox
         while len(outbox) and not self._paused:
-            self._transport.write(outbox.take())
+            self._pages.write(self._transport, outbox.take())
         if outbox.finished and self._parting is None and self._codec.successor is None:
             self._part()
 

@@ -21,6 +21,7 @@ from chat_service.reception import Reception
 from chat_service.session import LINGER, Session
 from chat_service.transports.http_connections import HttpConnection
 from chat_service.transports.peer import peer_of
+from chat_service.transports.shared_pages import SharedPages
 from chat_service.transports.tls_socket import certified
 from chat_service.wire.json import JsonCodec
 from chat_service.wire.protobuf import ProtobufCodec
@@ -69,6 +70,7 @@ class WebSockets:
         self._reception = reception
         self._keepalive = keepalive
         self._open: set[_WebSocket] = set()
+        self._pages = SharedPages()
 
     async def serve(self, request: web.Request, bearer: Secret | None) -> web.StreamResponse:
         """Shake hands and serve until the end; raises HTTPBadRequest."""
@@ -100,7 +102,7 @@ class WebSockets:
             return socket
         if (connection_so_far := HttpConnection.of(transport)) is not None:
             connection_so_far.upgrade()
-        connection = _WebSocket(socket, transport, session, codec.opcode)
+        connection = _WebSocket(socket, transport, session, codec.opcode, self._pages)
         self._open.add(connection)
         try:
             await connection.serve()
@@ -115,6 +117,7 @@ class WebSockets:
             await asyncio.wait(ends, timeout=grace)
         for connection in list(self._open):
             connection.abort()
+        self._pages.close()
 
 
 class _WebSocket(asyncio.Protocol):
@@ -129,11 +132,13 @@ class _WebSocket(asyncio.Protocol):
         transport: asyncio.Transport,
         session: Session,
         opcode: Opcode,
+        pages: SharedPages,
     ) -> None:
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._socket = socket
         self._transport = transport
         self._session = session
+        self._pages = pages
         self._expected = WSMsgType(opcode)
         self._outbox = session.outbox
         self._paused = False
@@ -244,7 +249,7 @@ class _WebSocket(asyncio.Protocol):
             return  # the session is told of it by its handler, a moment later
         outbox, transport = self._outbox, self._transport
         while len(outbox) and not self._paused:
-            transport.write(outbox.take())
+            self._pages.write(transport, outbox.take())
         if outbox.finished and self._parting is None:
             self._part()
 
