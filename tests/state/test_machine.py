@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat_service.core.commands import BanSubject, Enter, Entry, UnbanSubject
+from chat_service.core.commands import BanSubject, Enter, Entry, Send, UnbanSubject
 from chat_service.core.errors import Banned, NameTaken, NoSuchUser, NotAMember
 from chat_service.core.events import Ack
 from chat_service.core.outcome import Applied, Entered
+from chat_service.core.rules import decide
 from chat_service.state import machine as machine_module
 from chat_service.state.machine import StateMachine
 from tests.state.batches import State, by, enter, join, leave, leave_chat, say
-from tests.state.entries import logs
+from tests.state.entries import ENTRIES, OPENING, logs
 
 # --- determinism ---
 
@@ -47,6 +48,53 @@ def test_however_a_log_is_cut_into_batches_the_state_is_the_same_to_the_byte(
         state.close()
     assert dumps[0] == dumps[1]
     assert list(map(comparable, outcomes[0])) == list(map(comparable, outcomes[1]))
+
+
+@st.composite
+def talk(draw: st.DrawFn) -> list[Entry]:
+    """Draw a log in which sessions go on saying things, and others happen in between."""
+    nonces: dict[str, int] = {}
+    entries, at = [*OPENING, by("bob", Enter(token=b"t2", skeleton="bob"), client="two")], 1_000
+    for _ in range(draw(st.integers(5, 60))):
+        at += draw(st.sampled_from([0, 0, 0, 0, 1]))
+        if draw(st.integers(0, 9)) == 0:
+            entries.append(draw(ENTRIES).replace(at=at))
+            continue
+        user, client = draw(st.sampled_from([("ann", "one"), ("bob", "one"), ("bob", "two")]))
+        nonce = nonces.get(client, 0) + draw(st.sampled_from([1, 1, 1, 1, 1, 1, 0, 2]))
+        nonces[client] = nonce
+        to = draw(st.sampled_from(["#lobby", "#lobby", "#lobby", "#dev", "@bob", "#nowhere"]))
+        for _ in range(draw(st.sampled_from([1, 1, 3]))):
+            entries.append(by(user, Send(to, "hi", nonces[client]), client=client, at=at))
+            nonces[client] += draw(st.sampled_from([1, 1, 1, 0]))
+    return entries
+
+
+@settings(max_examples=200)
+@given(talk())
+def test_what_goes_on_is_decided_as_if_all_was_looked_at_again(entries: list[Entry]) -> None:
+    outcomes, dumps = [], []
+    for never_goes_on in (False, True):
+        state = State()
+        with pytest.MonkeyPatch.context() as patched:
+            if never_goes_on:
+                patched.setattr(machine_module, "goes_on", lambda *_: False)
+            outcomes.append(list(map(comparable, state.apply(*entries))))
+        dumps.append(state.dump())
+        state.close()
+    assert outcomes[0] == outcomes[1]
+    assert dumps[0] == dumps[1]
+
+
+def test_who_goes_on_is_looked_at_once(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.enter("ann", "bob")
+    looked = Mock(wraps=decide)
+    monkeypatch.setattr(machine_module, "decide", looked)
+    said = [say("ann", "x", nonce=n) for n in (1, 2, 3)]
+    state.apply(*said, say("bob", "y", nonce=1), say("ann", "x", nonce=4), say("ann", "x", nonce=5))
+    assert looked.call_count == 3
+    state.apply(say("ann", "x", nonce=6))  # a new batch, in which nothing may be as it was
+    assert looked.call_count == 4
 
 
 def comparable(applied: Applied) -> tuple[object, ...]:

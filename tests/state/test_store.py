@@ -1,4 +1,4 @@
-"""The store: one thread that writes, one that reads, and an end to both."""
+"""The store: steps that others come between, one thread that commits, one that reads."""
 
 import asyncio
 import shutil
@@ -13,6 +13,7 @@ from chat_service.core.errors import NotAMember, Unavailable
 from chat_service.core.events import Ack
 from chat_service.core.moderation import Role
 from chat_service.core.outcome import Entered
+from chat_service.state.machine import STEP
 from chat_service.state.store import Store
 from tests.mounts import small_disk
 from tests.state.batches import enter, join, say, told
@@ -72,6 +73,51 @@ async def test_a_read_does_not_wait_for_a_write(tmp_path: Path) -> None:
     assert not writing.done()
     go.set()
     await store.close()
+
+
+async def test_while_a_large_batch_is_applied_others_have_their_turns(store: Store) -> None:
+    await store.apply([enter("ann")])
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while not applying.done():
+            turns += 1
+            await asyncio.sleep(0)
+
+    applying = asyncio.create_task(store.apply([say("ann", "x")] * (10 * STEP)))
+    await take_turns()
+    assert len(applying.result()) == 10 * STEP
+    assert turns >= 10
+
+
+async def test_of_a_batch_that_is_given_up_half_way_nothing_has_happened(store: Store) -> None:
+    await store.apply([enter("ann"), say("ann", "first")])
+    applying = asyncio.create_task(store.apply([say("ann", "x")] * (10 * STEP)))
+    await asyncio.sleep(0)  # it begins
+    await asyncio.sleep(0)
+    assert 1 < store.seq < 5 * STEP
+    applying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await applying
+    assert store.seq == 1
+    (applied,) = await store.apply([say("ann", "second")])
+    assert isinstance(applied.reply, Ack)
+    assert applied.reply.number == 2
+    assert told((await store.history(1, "#lobby", before_seq=0, limit=9)).frames) == [
+        "first",
+        "second",
+    ]
+
+
+async def test_batches_of_two_who_apply_do_not_mix(store: Store) -> None:
+    await store.apply([enter("ann"), enter("bob")])
+    batches = [[say(user, user)] * (3 * STEP) for user in ("ann", "bob")]
+    await asyncio.gather(*(store.apply(batch) for batch in batches))
+    frames = (await store.missed(1, after=0, rooms_after=0, upto=10**6)).frames
+    texts = told(frames)
+    assert texts == sorted(texts)
+    assert store.seq == 6 * STEP
 
 
 async def test_closing_finishes_what_is_under_way(tmp_path: Path) -> None:

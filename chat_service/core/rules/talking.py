@@ -36,6 +36,23 @@ def send(entry: Entry, body: Send, facts: Facts) -> Decision:
     return (Post(identity, _audience(identity, entry, body.to, facts), refused),)
 
 
+def goes_on(entry: Entry, last: Entry) -> bool:
+    """Tell whether an entry is decided as the one right before it, a send that was accepted.
+
+    That is, whether it is the next send of the same session to the same address at the same time:
+    nothing by which that was decided has changed, and its nonce is the next.
+    """
+    body, before = entry.body, last.body
+    return (
+        entry.session == last.session
+        and isinstance(body, Send)
+        and isinstance(before, Send)
+        and body.to == before.to
+        and entry.at == last.at
+        and body.nonce == before.nonce + 1 > 1
+    )
+
+
 def _audience(identity: int, entry: Entry, to: str, facts: Facts) -> Topic:
     """Return whom a send concerns; raises NoSuchUser, NotAMember, PermissionDenied."""
     if not is_room(to):
