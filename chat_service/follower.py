@@ -85,7 +85,9 @@ class Follower:
         Most of it goes into writing. What else the loop did between the slices counts as well.
         """
         started = time.thread_time()
-        await self._hub.wake(self._hub.fan_out(batch.applied))
+        woken = self._hub.fan_out(batch.applied)
+        batch.applied.clear()  # while it is in the core's cache; what is sent pushes it out
+        await self._hub.wake(woken)
         self._log.done(batch.entries)
         return time.thread_time() - started
 

@@ -33,8 +33,10 @@ _log = get("hub")
 _TELL_PRESENCE_AFTER = 0.05
 """Seconds in which changes of presence gather when no batch takes them along."""
 
-_SLICE = 256
-"""Sessions that are written to at a time."""
+_SLICE = 64
+"""Sessions that are written to at a time: few, so that the next batch is applied meanwhile, and is
+on its way to the disk when the last of them have this one.
+"""
 
 _EXIT_AGAIN_AFTER = 1.0
 """Seconds after which an Exit is appended again that the storage could not take."""
