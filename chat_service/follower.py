@@ -32,6 +32,9 @@ _LONGEST_REST = 0.08
 _NEGLIGIBLE = 0.001
 """Seconds of a fan-out that need no rest."""
 
+_QUIET = 0.001
+"""Seconds in which nothing comes from those who have nothing more to say for now."""
+
 _ENOUGH = 64
 _PLENTY = 1_024
 """How many entries pay for a fan-out at least, and at most: of the 28 microseconds of a write each
@@ -62,7 +65,7 @@ class Follower:
     async def run(self) -> None:
         """Follow the log until cancelled; raises what leaves the state unsound."""
         applying: asyncio.Task[_Batch] | None = None
-        debt = 0.0
+        debt = owed = 0.0
         try:
             while True:
                 if applying is None:
@@ -70,9 +73,8 @@ class Follower:
                     applying = self._apply_next()
                 batch = await applying
                 applying = self._apply_next() if self._log.has_gathered(plenty(debt)) else None
-                debt = await self._deliver(batch)
-                if applying is None:
-                    await self._rest(debt)
+                debt = owed + await self._deliver(batch)
+                owed = 0.0 if applying else await self._rest(debt)
         finally:
             if applying is not None:
                 applying.cancel()
@@ -91,11 +93,33 @@ class Follower:
         self._log.done(batch.entries)
         return time.thread_time() - started
 
-    async def _rest(self, debt: float) -> None:
-        """Wait until the next fan-out pays off, the last one having taken so many seconds."""
+    async def _rest(self, debt: float) -> float:
+        """Wait until the next fan-out pays off, the last one having taken so many seconds.
+
+        Returns the seconds of this thread's time that passed meanwhile. Readers who were behind are
+        written to then, which the fan-out has cost as well.
+        """
+        started = time.thread_time()
         for_plenty, for_enough = rests(debt)
-        if for_plenty and not await self._gathers(plenty(debt), for_plenty):
+        if for_plenty and not await self._gathers_plenty(plenty(debt), for_plenty):
             await self._gathers(_ENOUGH, for_enough)
+        return time.thread_time() - started
+
+    async def _gathers_plenty(self, count: int, within: float) -> bool:
+        """Wait for so many entries, or until enough have come and no more seem to.
+
+        Who has said all that may be under way at a time waits for us: then nothing comes, and there
+        is nothing left to do. Tells whether either was so within so many seconds.
+        """
+        deadline = time.monotonic() + within
+        while (left := deadline - time.monotonic()) > 0:
+            ready, started = self._log.ready, time.thread_time()
+            if await self._gathers(count, min(left, _QUIET)):
+                return True
+            idle = time.thread_time() - started < _QUIET / 4
+            if idle and self._log.ready == ready >= _ENOUGH:
+                return True
+        return False
 
     async def _gathers(self, count: int, within: float) -> bool:
         """Wait for so many entries, and tell whether they came in so many seconds."""

@@ -1,6 +1,7 @@
 """The follower: how long it rests between two fan-outs, and what it does meanwhile."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import cast
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chat_service import follower as follower_module
 from chat_service.core.commands import Entry, Send
 from chat_service.core.events import Ack
 from chat_service.core.outcome import Applied
@@ -19,6 +21,7 @@ from chat_service.state.store import Store
 from tests.waiting import until
 
 LONGEST = 0.08
+ENOUGH = plenty(0.0)
 
 
 def test_a_message_to_few_readers_makes_nobody_wait() -> None:
@@ -115,6 +118,83 @@ async def test_what_is_little_is_committed_when_the_last_batch_has_gone_out(hous
     assert store.batches == [1]
     hub.let_go.set()
     await until(lambda: hub.batches == [1, plenty(0.0) - 1])
+
+
+class ThreadTime:
+    """Seconds of work: `done` so far, and `each` time that it is asked for more."""
+
+    done = 0.0
+    each = 0.0
+
+    def __call__(self) -> float:
+        self.done += self.each
+        return self.done
+
+
+@pytest.fixture
+def no_end(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Rests that nothing but what gathers brings to an end, and the debts they were for."""
+    debts: list[float] = []
+
+    def endless(debt: float) -> tuple[float, float]:
+        debts.append(debt)
+        return 60.0, 60.0
+
+    monkeypatch.setattr(follower_module, "rests", endless)
+    return debts
+
+
+@pytest.fixture
+def thread_time(monkeypatch: pytest.MonkeyPatch) -> ThreadTime:
+    """What this thread is said to have worked."""
+    it = ThreadTime()
+    monkeypatch.setattr(time, "thread_time", it)
+    return it
+
+
+async def rest_after_one(house: House, debts: list[float]) -> None:
+    log, store, hub = house
+    store.let_go.set()
+    hub.let_go.set()
+    say(log, 1)
+    await until(lambda: len(debts) == 1, what="the rest")
+
+
+async def test_the_rest_ends_once_enough_has_come_and_nothing_more_does(
+    house: House, no_end: list[float], thread_time: ThreadTime
+) -> None:
+    log, _, hub = house
+    await rest_after_one(house, no_end)
+    say(log, ENOUGH - 1)
+    await asyncio.sleep(0.05)
+    assert hub.batches == [1]
+    say(log, 1)
+    await until(lambda: hub.batches == [1, ENOUGH], what="the next batch")
+
+
+async def test_while_readers_who_are_behind_are_written_to_it_is_not_quiet(
+    house: House, no_end: list[float], thread_time: ThreadTime
+) -> None:
+    log, _, hub = house
+    thread_time.each = 0.01  # for which plenty is more than enough
+    await rest_after_one(house, no_end)
+    say(log, ENOUGH)
+    await asyncio.sleep(0.05)
+    assert hub.batches == [1]
+    thread_time.each = 0.0
+    await until(lambda: hub.batches == [1, ENOUGH], what="the next batch")
+
+
+async def test_what_is_written_in_a_rest_belongs_to_what_the_fan_out_has_cost(
+    house: House, no_end: list[float], thread_time: ThreadTime
+) -> None:
+    log, _, hub = house
+    await rest_after_one(house, no_end)
+    thread_time.done += 0.5
+    say(log, ENOUGH)
+    await until(lambda: len(no_end) == 2, what="another rest")
+    assert no_end == [0.0, 0.5]
+    assert hub.batches == [1, ENOUGH]
 
 
 async def test_what_was_taken_is_done_with_once_it_was_delivered(house: House) -> None:

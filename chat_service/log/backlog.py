@@ -50,6 +50,11 @@ class Backlog:
         """Whether nothing more is kept."""
         return self._bytes > MOST
 
+    @property
+    def ready(self) -> int:
+        """How many entries are decoded."""
+        return self._entries
+
     def put(self, position: int, data: bytes) -> None:
         """Keep the next record."""
         if self._lost is not None:

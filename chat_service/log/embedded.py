@@ -41,6 +41,11 @@ class EmbeddedLog:
         """Whether the bound on entries that wait to be taken allows another."""
         return len(self._pending) < MAX_PENDING
 
+    @property
+    def ready(self) -> int:
+        """How many entries are ready to be taken."""
+        return len(self._pending)
+
     def append(self, entry: Entry) -> None:
         """Order an entry behind all that came before."""
         self._pending.append(entry)

@@ -92,6 +92,11 @@ class JetStreamLog:
         """Whether the bound on entries that are on their way allows another."""
         return self._under_way < MAX_UNDER_WAY
 
+    @property
+    def ready(self) -> int:
+        """How many entries are ready to be taken."""
+        return self._backlog.ready
+
     def append(self, entry: Entry) -> None:
         """Hand an entry over, to be appended or refused."""
         self._under_way += 1

@@ -29,6 +29,10 @@ class Log(Protocol):
     def has_room(self) -> bool:
         """Whether the bound on entries that wait to be taken allows another."""
 
+    @property
+    def ready(self) -> int:
+        """How many entries are ready to be taken."""
+
     def append(self, entry: Entry) -> None:
         """Hand an entry over, in the order of the calls. Never waits: ask `room` first."""
 
