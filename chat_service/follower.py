@@ -112,12 +112,14 @@ class Follower:
         is nothing left to do. Tells whether either was so within so many seconds.
         """
         deadline = time.monotonic() + within
+        if not await self._gathers(_ENOUGH, within):
+            return False
         while (left := deadline - time.monotonic()) > 0:
             ready, started = self._log.ready, time.thread_time()
             if await self._gathers(count, min(left, _QUIET)):
                 return True
             idle = time.thread_time() - started < _QUIET / 4
-            if idle and self._log.ready == ready >= _ENOUGH:
+            if idle and self._log.ready == ready:
                 return True
         return False
 
