@@ -65,7 +65,7 @@ class Follower:
     async def run(self) -> None:
         """Follow the log until cancelled; raises what leaves the state unsound."""
         applying: asyncio.Task[_Batch] | None = None
-        debt = owed = 0.0
+        debt = 0.0
         try:
             while True:
                 if applying is None:
@@ -73,8 +73,9 @@ class Follower:
                     applying = self._apply_next()
                 batch = await applying
                 applying = self._apply_next() if self._log.has_gathered(plenty(debt)) else None
-                debt = owed + await self._deliver(batch)
-                owed = 0.0 if applying else await self._rest(debt)
+                debt = await self._deliver(batch)
+                if applying is None:
+                    await self._rest(debt)
         finally:
             if applying is not None:
                 applying.cancel()
@@ -93,17 +94,11 @@ class Follower:
         self._log.done(batch.entries)
         return time.thread_time() - started
 
-    async def _rest(self, debt: float) -> float:
-        """Wait until the next fan-out pays off, the last one having taken so many seconds.
-
-        Returns the seconds of this thread's time that passed meanwhile. Readers who were behind are
-        written to then, which the fan-out has cost as well.
-        """
-        started = time.thread_time()
+    async def _rest(self, debt: float) -> None:
+        """Wait until the next fan-out pays off, the last one having taken so many seconds."""
         for_plenty, for_enough = rests(debt)
         if for_plenty and not await self._gathers_plenty(plenty(debt), for_plenty):
             await self._gathers(_ENOUGH, for_enough)
-        return time.thread_time() - started
 
     async def _gathers_plenty(self, count: int, within: float) -> bool:
         """Wait for so many entries, or until enough have come and no more seem to.

@@ -20,7 +20,7 @@ _log = get("retention")
 LOOK_EVERY: Final = 10.0
 """Seconds between two looks for something to trim."""
 
-CUT_EVERY: Final = 0.05
+CUT_EVERY: Final = 0.02
 """Seconds between two cuts while there is something."""
 
 

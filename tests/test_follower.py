@@ -185,18 +185,6 @@ async def test_while_readers_who_are_behind_are_written_to_it_is_not_quiet(
     await until(lambda: hub.batches == [1, ENOUGH], what="the next batch")
 
 
-async def test_what_is_written_in_a_rest_belongs_to_what_the_fan_out_has_cost(
-    house: House, no_end: list[float], thread_time: ThreadTime
-) -> None:
-    log, _, hub = house
-    await rest_after_one(house, no_end)
-    thread_time.done += 0.5
-    say(log, ENOUGH)
-    await until(lambda: len(no_end) == 2, what="another rest")
-    assert no_end == [0.0, 0.5]
-    assert hub.batches == [1, ENOUGH]
-
-
 async def test_what_was_taken_is_done_with_once_it_was_delivered(house: House) -> None:
     log, store, hub = house
     store.let_go.set()

@@ -38,6 +38,12 @@ _SLICE = 64
 on its way to the disk when the last of them have this one.
 """
 
+_FEW = 8
+"""One of so many may be behind without being waited for."""
+
+_LOOK = 0.001
+"""Seconds between two looks who is."""
+
 _EXIT_AGAIN_AFTER = 1.0
 """Seconds after which an Exit is appended again that the storage could not take."""
 
@@ -166,7 +172,7 @@ class Hub:
         return [*answered, *(member for member in fan_out.touched if member not in answered)]
 
     async def wake(self, subscribers: Sequence[Subscriber]) -> None:
-        """Let the transports write, and return when they have taken what there is.
+        """Let the transports write, and return when nearly all have taken what there is.
 
         In slices, between which everything else on the loop has its turn: one write costs tens of
         microseconds, and a room may have ten thousand readers.
@@ -178,6 +184,18 @@ class Hub:
             # the transports have taken it from them.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
+        await self._taken(subscribers)
+
+    async def _taken(self, subscribers: Sequence[Subscriber]) -> None:
+        """Wait for writers who are still at what they got before, as long as they get fewer.
+
+        Else the next fan-out would begin before this one was paid for, and the one after that:
+        batches would get ever smaller. Who does not read is not waited for.
+        """
+        before, behind = len(subscribers) + 1, _behind(subscribers)
+        while before > behind > len(subscribers) // _FEW:
+            await asyncio.sleep(_LOOK)
+            before, behind = behind, _behind(subscribers)
 
     def refuse(self, batch: Sequence[Entry], refusal: Unavailable) -> None:
         """Tell who asked that none of a batch has happened."""
@@ -333,6 +351,11 @@ def _wake(subscriber: Subscriber) -> None:
         _log.exception("a transport failed", session=subscriber.id)
         subscriber.outbox.on_ready = None
         subscriber.owner.end(FAILED, drop=True)
+
+
+def _behind(subscribers: Sequence[Subscriber]) -> int:
+    """Return how many have something left in their outbox."""
+    return sum([len(subscriber.outbox) > 0 for subscriber in subscribers])
 
 
 def _encode(subscriber: Subscriber, changes: Sequence[Presence]) -> tuple[bytes, int]:

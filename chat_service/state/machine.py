@@ -46,8 +46,11 @@ from chat_service.state.facts import StateFacts, TopicRow, sent_row, topic_name
 from chat_service.state.progress import Progress
 from chat_service.wire.events import MessageEncoder, encode_event
 
-STEP: Final = 128
-"""Entries that are applied before others get a turn: half a millisecond of messages."""
+STEP: Final = 16
+"""Entries of a step, between which others may get a turn."""
+
+_WRITTEN_AT_ONCE: Final = 128
+"""Entries whose rows are written together."""
 
 _CACHED: Final = 200_000
 """Rows that the caches hold together before they are emptied, at two hundred bytes or so each."""
@@ -106,24 +109,26 @@ class StateMachine:
         self._said = None
 
     def steps(self, records: Sequence[Record]) -> Generator[list[Applied]]:
-        """Apply records, about STEP entries at a time, and give what came of each entry.
+        """Apply records, STEP entries at a time at most, and give what came of each entry.
 
         Who closes this before its end, or is raised to, finds that nothing of them has happened.
         """
-        applied: list[Applied] = []
+        unwritten = 0
         try:
             for record in records:
-                for part in self._apply_record(record):
-                    applied += part
-                    if len(applied) >= STEP:
-                        self._flush_events()
-                        yield applied
-                        applied = []
-            self._flush()
+                for applied in self._apply_record(record):
+                    unwritten += len(applied)
+                    if unwritten >= _WRITTEN_AT_ONCE:
+                        self._write()
+                        unwritten = 0
+                    yield applied
+            self._write()
+            if self._seq != self._before:
+                self._db.execute("UPDATE meta SET value = ? WHERE key = 'seq'", (self._seq,))
+            self.progress.flush()
         except BaseException:
             self._roll_back()
             raise
-        yield applied
 
     def commit(self) -> None:
         """Commit what `steps` did. Whatever is raised, nothing of it has happened."""
@@ -334,7 +339,7 @@ class StateMachine:
         return Applied(entry, Ack(seq, number, nonce, False, at), (event,))
 
     def _cut(self, _entry: Entry, change: Trim, _events: list[Durable]) -> None:
-        self._flush_events()  # where a batch begins and ends must make no difference
+        self._write_events()  # where a batch begins and ends must make no difference
         trimming.cut(self._db, change)
 
     _CHANGES: dict[type[Change], Callable[..., Any]] = {  # noqa: RUF012  (a constant table)
@@ -393,7 +398,7 @@ class StateMachine:
             )
         return row
 
-    def _flush_events(self) -> None:
+    def _write_events(self) -> None:
         values = self._new_events
         size = _COLUMNS * _ROWS_AT_ONCE
         whole = len(values) // size * size
@@ -403,9 +408,9 @@ class StateMachine:
             self._db.execute(_INSERT, values[start : start + _COLUMNS])
         values.clear()
 
-    def _flush(self) -> None:
-        """Write what the batch has gathered."""
-        self._flush_events()
+    def _write(self) -> None:
+        """Write the rows that have gathered."""
+        self._write_events()
         self._db.executemany(
             "UPDATE topics SET number = ?, seq = ? WHERE id = ?",
             [(topic.number, topic.seq, topic.id) for topic in self._dirty_topics],
@@ -415,9 +420,6 @@ class StateMachine:
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             [(*key, *sent_row(self._facts.sent[key])) for key in self._dirty_sent],
         )
-        if self._dirty_topics:
-            self._db.execute("UPDATE meta SET value = ? WHERE key = 'seq'", (self._seq,))
-        self.progress.flush()
         self._clean()
 
     def _commit(self) -> None:

@@ -2,16 +2,17 @@
 
 Applying takes the interpreter nearly all the time, which only one thread has at a time: on a thread
 of its own it would run no sooner, and the two would hand the interpreter back and forth. It is done
-in steps between which everything else has its turn. The disk is waited for on threads. WAL lets the
-reader see the last commit while the next one is being written. Without a directory there is one
-connection to a database in memory, and reads wait until nothing is being applied.
+in steps between which everything else has its turn. A commit is waited for on a thread; so is what
+readers ask for. (A page that the applying one needs and SQLite has not in its 64 MiB is read on the
+loop.) WAL lets the reader see the last commit while the next one is being written. Without a
+directory there is one connection to a database in memory, and reads wait until nothing is applied.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Concatenate, Final, ParamSpec, TypeVar
 
@@ -26,7 +27,7 @@ from chat_service.core.record import Record, unplaced
 from chat_service.startup import StartupError
 from chat_service.state import directory, lineage, queries, schema, trimming
 from chat_service.state.directory_lock import lock as lock_directory
-from chat_service.state.machine import STEP, StateMachine
+from chat_service.state.machine import StateMachine
 from chat_service.state.port import (
     AccountRow,
     BanRow,
@@ -41,6 +42,9 @@ T = TypeVar("T")
 
 RETRY_AFTER = 1.0
 """Seconds after which it is worth another try when the storage has failed."""
+
+_TURN: Final = 0.0005
+"""Seconds of applying after which others get a turn."""
 
 _BUSY_TIMEOUT: Final = 2.0
 """Seconds to wait for another process that has the file."""
@@ -69,7 +73,6 @@ class Store:
         self._commit_thread = ThreadPoolExecutor(1, "state-commit")
         self._read_thread = ThreadPoolExecutor(1, "state-read") if reader else self._commit_thread
         self._applying = asyncio.Lock()
-        self._reading = nullcontext() if reader else self._applying
         self._machine = StateMachine(writer)
         self._lock: IO[bytes] | None = None
         self._epoch = queries.epoch(writer)
@@ -139,11 +142,13 @@ class Store:
             with _telling_what_passes():
                 await self._begin()
                 with closing(self._machine.steps(records)) as steps:
+                    turn = time.perf_counter()
                     for step in steps:
                         applied += step
-                        if len(step) >= STEP:
+                        if time.perf_counter() - turn > _TURN:
                             await asyncio.sleep(0)
-                await self._on(self._commit_thread, self._machine.commit)
+                            turn = time.perf_counter()
+                await self._on_to_the_end(self._commit_thread, self._machine.commit)
         return applied
 
     async def _begin(self) -> None:
@@ -248,8 +253,12 @@ class Store:
         **kwargs: P.kwargs,
     ) -> T:
         with _telling_what_passes():
-            async with self._reading:
+            if self._reader is not self._writer:
                 return await self._on(self._read_thread, query, self._reader, *args, **kwargs)
+            async with self._applying:
+                return await self._on_to_the_end(
+                    self._read_thread, query, self._reader, *args, **kwargs
+                )
 
     async def _on(
         self,
@@ -260,6 +269,21 @@ class Store:
     ) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(thread, lambda: function(*args, **kwargs))
+
+    async def _on_to_the_end(
+        self,
+        thread: ThreadPoolExecutor,
+        function: Callable[P, T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Do it all, also if cancelled meanwhile: the connection is the thread's until then."""
+        doing = asyncio.ensure_future(self._on(thread, function, *args, **kwargs))
+        try:
+            return await asyncio.shield(doing)
+        except asyncio.CancelledError:
+            await asyncio.wait((doing,))
+            raise
 
 
 @contextmanager

@@ -11,8 +11,8 @@ import apsw
 from chat_service.core.address import LOBBY, is_room
 from chat_service.core.commands import Trim
 
-CHUNK_EVENTS = 2048
-"""Events that one Trim takes at most, so that no batch waits long for it."""
+CHUNK_EVENTS = 512
+"""Events that one Trim takes at most: a millisecond or two, in which nobody else has a turn."""
 
 
 def overdue(db: apsw.Connection, *, before: int | None, keep: int | None) -> Trim | None:

@@ -15,18 +15,21 @@ from typing import Final
 SMALLEST: Final = 24 * 1024
 """Bytes from which on it pays; of fewer a copy is as cheap."""
 
-KEPT: Final = 2
-"""Blobs whose pages are held here: what goes out now, and what went out before."""
+KEPT: Final = 8
+"""Blobs that are remembered, the latest: those of a batch, in its encodings, and of one before."""
+
+_NO_FILE: Final = -1
 
 
 class SharedPages:
     """Writes to transports; what is large and comes to a second one goes into pages."""
 
     def __init__(self) -> None:
-        self._last = b""
-        """The large blob that came last, if it has no pages."""
-        self._files: OrderedDict[int, tuple[int, bytes]] = OrderedDict()
-        """By the id of a blob: its file, and itself, so that the id stays its own."""
+        self._known: OrderedDict[int, tuple[bytes, int | None]] = OrderedDict()
+        """By the id of a blob: itself, so that the id stays its own, and the file that it is in.
+
+        There is none as long as it has come once, nor (_NO_FILE) if the kernel gives none.
+        """
 
     def write(self, transport: asyncio.Transport, blob: bytes) -> None:
         """Do what the transport's own `write` does."""
@@ -38,47 +41,56 @@ class SharedPages:
 
     def close(self) -> None:
         """Let go of all files; what is under way in them arrives all the same."""
-        self._last = b""
-        while self._files:
-            os.close(self._files.popitem()[1][0])
+        while self._known:
+            self._forget_oldest()
 
     def _send(self, transport: asyncio.Transport, blob: bytes) -> int:
         """Send from pages as much as the socket takes at once; returns how many bytes it took."""
         if transport.get_extra_info("ssl_object") or transport.get_write_buffer_size():
             return 0  # there is something between it and the socket
+        file = self._file(blob)
+        if file == _NO_FILE:
+            return 0
         try:
-            file = self._file(blob)
-            if file is None:
-                return 0
             return os.sendfile(transport.get_extra_info("socket").fileno(), file, 0, len(blob))
-        except OSError:  # it takes none, has gone, or the kernel has no file to spare
+        except OSError:  # it takes none at present, or has gone
             return 0
 
-    def _file(self, blob: bytes) -> int | None:
-        """Return the file that a blob is in; None if it has come for the first time."""
-        found = self._files.get(id(blob))
-        if found is not None:
-            return found[0]
-        if blob is not self._last:
-            self._last = blob
-            return None
-        file = _filled(blob)
-        self._files[id(blob)] = file, blob
-        if len(self._files) > KEPT:
-            os.close(self._files.popitem(last=False)[1][0])
+    def _file(self, blob: bytes) -> int:
+        """Return the file that a blob is in; _NO_FILE if it comes for the first time."""
+        key = id(blob)
+        known = self._known.get(key)
+        if known is None:
+            self._known[key] = blob, None
+            if len(self._known) > KEPT:
+                self._forget_oldest()
+            return _NO_FILE
+        self._known.move_to_end(key)
+        file = known[1]
+        if file is None:
+            file = _filled(blob)
+            self._known[key] = blob, file
         return file
+
+    def _forget_oldest(self) -> None:
+        file = self._known.popitem(last=False)[1][1]
+        if file is not None and file != _NO_FILE:
+            os.close(file)
 
 
 def _filled(blob: bytes) -> int:
-    """Return a new file with a blob in it, in memory alone; raises OSError."""
+    """Return a new file with a blob in it, in memory alone; _NO_FILE if none is to be had."""
     if sys.platform != "linux":
-        raise OSError("no files in memory")
-    file = os.memfd_create("chat", os.MFD_CLOEXEC)
+        return _NO_FILE
+    try:
+        file = os.memfd_create("chat", os.MFD_CLOEXEC)
+    except OSError:
+        return _NO_FILE
     try:
         written = os.write(file, blob)
     except OSError:
         written = 0
-    if written < len(blob):
-        os.close(file)
-        raise OSError("no memory for all of it")
-    return file
+    if written == len(blob):
+        return file
+    os.close(file)
+    return _NO_FILE

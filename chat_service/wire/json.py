@@ -292,10 +292,14 @@ def _frame(told: Sequence[bytes]) -> bytes:
 
 def _durable(it: Durable) -> bytes:
     body, seq = it.body, it.seq
-    if isinstance(body, events.Message) and body.text and body.sent_at and not body.reply_to:
+    if isinstance(body, events.Message) and _is_usual(body) and seq:
         to, sender, text = _encode(body.to), _encode(body.sender), _encode(body.text)
         return _MESSAGE % (seq, to, sender, body.number, text, _time_bytes(body.sent_at))
     return _encode(_event(body, seq))
+
+
+def _is_usual(it: events.Message) -> bool:
+    return bool(it.to and it.sender and it.number and it.text and it.sent_at) and not it.reply_to
 
 
 def _acked(acked: Acked) -> bytes:

@@ -1,5 +1,6 @@
 """The hub: who is told of whom, and what it asks of the log on behalf of those who have gone."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -390,3 +391,25 @@ async def test_who_has_given_up_asking_leaves_nothing_behind(hub: Seated) -> Non
     answer.cancel()
     hub.fan_out([ending(by="desk")])
     await until(lambda: not hub._asked)
+
+
+# --- who is waited for ---
+
+
+async def test_a_fan_out_is_over_when_nearly_all_have_taken_what_they_got() -> None:
+    readers = [Member(f"r{n}") for n in range(16)]
+    for reader in readers:
+        reader.outbox.put(b"x")
+    waking = asyncio.create_task(Seated().wake([it.subscriber for it in readers]))
+    for reader in readers[2:]:
+        await asyncio.sleep(0)
+        assert not waking.done()
+        reader.outbox.take()
+    await asyncio.wait_for(waking, 10)
+
+
+async def test_who_does_not_read_is_not_waited_for() -> None:
+    readers = [Member(f"r{n}") for n in range(16)]
+    for reader in readers:
+        reader.outbox.put(b"x")
+    await asyncio.wait_for(Seated().wake([it.subscriber for it in readers]), 10)

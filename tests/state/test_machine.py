@@ -315,7 +315,7 @@ def test_a_fault_in_the_midst_of_a_batch_leaves_nothing_either(
     state.enter("ann")
     content = state.dump()
     with monkeypatch.context() as patch:
-        patch.setattr(StateMachine, "_flush", lambda self: 1 / 0)
+        patch.setattr(StateMachine, "_write", lambda self: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             state.apply(join("ann", "#dev"), say("ann", "x", "#dev", 1))
     assert state.dump() == content

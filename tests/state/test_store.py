@@ -13,11 +13,13 @@ from chat_service.core.errors import NotAMember, Unavailable
 from chat_service.core.events import Ack
 from chat_service.core.moderation import Role
 from chat_service.core.outcome import Entered
-from chat_service.state.machine import STEP
 from chat_service.state.store import Store
 from tests.mounts import small_disk
 from tests.state.batches import enter, join, say, told
 from tests.waiting import until
+
+MANY = 3_000
+"""Entries that take several turns."""
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -85,18 +87,18 @@ async def test_while_a_large_batch_is_applied_others_have_their_turns(store: Sto
             turns += 1
             await asyncio.sleep(0)
 
-    applying = asyncio.create_task(store.apply([say("ann", "x")] * (10 * STEP)))
+    applying = asyncio.create_task(store.apply([say("ann", "x")] * MANY))
     await take_turns()
-    assert len(applying.result()) == 10 * STEP
-    assert turns >= 10
+    assert len(applying.result()) == MANY
+    assert turns >= 5
 
 
 async def test_of_a_batch_that_is_given_up_half_way_nothing_has_happened(store: Store) -> None:
     await store.apply([enter("ann"), say("ann", "first")])
-    applying = asyncio.create_task(store.apply([say("ann", "x")] * (10 * STEP)))
+    applying = asyncio.create_task(store.apply([say("ann", "x")] * MANY))
     await asyncio.sleep(0)  # it begins
     await asyncio.sleep(0)
-    assert 1 < store.seq < 5 * STEP
+    assert 1 < store.seq < MANY
     applying.cancel()
     with pytest.raises(asyncio.CancelledError):
         await applying
@@ -112,12 +114,47 @@ async def test_of_a_batch_that_is_given_up_half_way_nothing_has_happened(store: 
 
 async def test_batches_of_two_who_apply_do_not_mix(store: Store) -> None:
     await store.apply([enter("ann"), enter("bob")])
-    batches = [[say(user, user)] * (3 * STEP) for user in ("ann", "bob")]
+    batches = [[say(user, user)] * MANY for user in ("ann", "bob")]
     await asyncio.gather(*(store.apply(batch) for batch in batches))
     frames = (await store.missed(1, after=0, rooms_after=0, upto=10**6)).frames
     texts = told(frames)
     assert texts == sorted(texts)
-    assert store.seq == 6 * STEP
+    assert store.seq == 2 * MANY
+
+
+async def test_a_commit_that_is_given_up_is_done_before_anything_else(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "data")
+    await store.apply([enter("ann")])
+    go = threading.Event()
+    store._commit_thread.submit(go.wait, 10)
+    applying = asyncio.create_task(store.apply([say("ann", "first")]))
+    await until(lambda: store.seq == 1, what="what comes before the commit")
+    applying.cancel()
+    another = asyncio.create_task(store.apply([say("ann", "second")]))
+    await asyncio.sleep(0.05)
+    go.set()
+    assert len(await another) == 1
+    with pytest.raises(asyncio.CancelledError):
+        await applying
+    page = await store.history(1, "#lobby", before_seq=0, limit=9)
+    assert told(page.frames) == ["first", "second"]
+    await store.close()
+
+
+async def test_in_memory_a_read_that_is_given_up_is_done_before_anything_else() -> None:
+    store = Store.open(None)
+    await store.apply([enter("ann")])
+    go = threading.Event()
+    store._commit_thread.submit(go.wait, 10)
+    reading = asyncio.create_task(store.history(1, "#lobby", before_seq=0, limit=9))
+    await asyncio.sleep(0)
+    reading.cancel()
+    applying = asyncio.create_task(store.apply([say("ann", "first")]))
+    await asyncio.sleep(0.05)
+    assert store.seq == 0
+    go.set()
+    assert len(await applying) == 1
+    await store.close()
 
 
 async def test_closing_finishes_what_is_under_way(tmp_path: Path) -> None:

@@ -129,6 +129,19 @@ async def test_a_large_blob_goes_from_pages_to_all_but_the_first(
 
 
 @ON_LINUX
+async def test_of_a_batch_in_several_blobs_and_encodings_each_goes_from_pages(
+    hall: Hall, sent: list[int]
+) -> None:
+    one, another = [[blob(SMALLEST) for _ in range(3)] for _ in range(2)]
+    for n, reader in enumerate(hall.readers):
+        for it in (one, another)[n % 2]:
+            hall.tell(it, reader)
+        hall.tell(blob(SMALLEST), reader)  # and what this one alone was behind with
+    await hall.all_get_all()
+    assert len(sent) == 3 * (READERS - 2)
+
+
+@ON_LINUX
 async def test_what_the_socket_does_not_take_waits_before_what_comes_next(
     hall: Hall, sent: list[int]
 ) -> None:
@@ -210,6 +223,22 @@ async def test_where_the_kernel_has_no_pages_it_is_written_all_the_same(
         hall.tell(blob(4 * SMALLEST))
     await hall.all_get_all()
     assert len(files_in_memory()) == (call == "sendfile")
+
+
+@ON_LINUX
+async def test_who_was_refused_pages_does_not_ask_again_for_each_reader(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def refuse_noting(*args: object) -> Any:
+        asked.append(args)
+        raise OSError(24, "no")
+
+    monkeypatch.setattr(os, "memfd_create", refuse_noting)
+    hall.tell(blob(SMALLEST))
+    await hall.all_get_all()
+    assert len(asked) == 1
 
 
 async def test_under_tls_nothing_goes_around_it(tmp_path: Path, sent: list[int]) -> None:
