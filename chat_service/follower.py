@@ -41,7 +41,7 @@ _PLENTY = 1_024
 bears half of one, or a thirtieth.
 """
 
-_COMMIT_PRICE = 20e-6
+_COMMIT_PRICE = 6e-6
 """Seconds that an entry costs until it is committed. Where its share of a fan-out is no more than
 that, there is little to be gained by waiting for others.
 """

@@ -17,8 +17,8 @@ from chat_service.flood import Meter
 from chat_service.logs import get
 from chat_service.reception import Reception
 from chat_service.session import LINGER, Session
-from chat_service.startup import StartupError
 from chat_service.tls import Tls
+from chat_service.transports.listener import listen
 from chat_service.transports.peer import peer_of
 from chat_service.transports.shared_pages import SharedPages
 from chat_service.transports.tls_socket import HANG_UP_AFTER, TlsTransport, certified
@@ -57,15 +57,10 @@ class TcpTransport:
 
     async def start(self) -> Endpoint:
         """Listen; returns the endpoint with its real port. Raises StartupError."""
-        loop = asyncio.get_running_loop()
-        host, port = self._endpoint.host, self._endpoint.port
-        try:
-            self._server = await loop.create_server(
-                self._accept, host, port, backlog=1024, reuse_port=self._shared
-            )
-        except OSError as error:
-            raise StartupError(f"cannot listen on tcp {self._endpoint}: {error.strerror}") from None
-        return Endpoint(host, self._server.sockets[0].getsockname()[1])
+        self._server, endpoint = await listen(
+            "tcp", self._endpoint, self._accept, shared=self._shared
+        )
+        return endpoint
 
     async def stop_accepting(self) -> None:
         """Let no new connection in."""

@@ -10,11 +10,11 @@ from aiohttp.typedefs import Handler
 from chat_service.config import Endpoint
 from chat_service.core.errors import RateLimited
 from chat_service.reception import Reception
-from chat_service.startup import StartupError
 from chat_service.tls import Tls
 from chat_service.transports.connect import MAX_BODY_BYTES, Calls, bearer
 from chat_service.transports.guard import OriginCheck, harden
 from chat_service.transports.http_connections import HttpConnection, HttpConnections
+from chat_service.transports.listener import listen
 from chat_service.transports.page import Page
 from chat_service.transports.peer import peer_of
 from chat_service.transports.tls_socket import TlsTransport
@@ -71,15 +71,10 @@ class WebTransport:
         page = await asyncio.to_thread(Page)
         self._application.add_routes(page.routes())
         await self._runner.setup()
-        host, port = self._endpoint.host, self._endpoint.port
-        loop = asyncio.get_running_loop()
-        try:
-            self._listener = await loop.create_server(
-                self._accept, host, port, backlog=1024, reuse_port=self._shared
-            )
-        except OSError as error:
-            raise StartupError(f"cannot listen on web {self._endpoint}: {error.strerror}") from None
-        return Endpoint(host, self._listener.sockets[0].getsockname()[1])
+        self._listener, endpoint = await listen(
+            "web", self._endpoint, self._accept, shared=self._shared
+        )
+        return endpoint
 
     async def stop_accepting(self) -> None:
         """Tell load balancers to look elsewhere; new sessions are refused by the reception."""
