@@ -80,7 +80,7 @@ class StateMachine:
         self._said: Entry | None = None
         """The last entry, where that was a send that was accepted."""
         self._decision: Decision = ()
-        """What was decided of it."""
+        """What was decided last."""
 
     @property
     def seq(self) -> int:
@@ -156,37 +156,28 @@ class StateMachine:
     # One entry.
 
     def _apply(self, entry: Entry) -> Applied:
-        try:
-            decision = self._decide(entry)
-        except Refusal as refusal:
-            return Applied(entry, refusal)
-        return self._carry_out(entry, decision)
+        # Of an entry that goes on as the last one did, all has been looked at already.
+        if self._said is None or not goes_on(entry, self._said):
+            self._said = None
+            try:
+                self._decision = decide(entry, self._facts)
+            except Refusal as refusal:
+                return Applied(entry, refusal)
+        return self._carry_out(entry, self._decision)
 
     def _apply_noted(self, entry: Entry) -> Applied:
-        try:
-            decision = self._decide(entry)
-        except Refusal as refusal:
-            self.progress.note_refusal(refusal)
-            return Applied(entry, refusal)
-        applied = self._carry_out(entry, decision)
-        self.progress.note(decision, applied)
+        applied = self._apply(entry)
+        if isinstance(applied.reply, Refusal):
+            self.progress.note_refusal(applied.reply)
+        else:
+            self.progress.note(self._decision, applied)
         return applied
-
-    def _decide(self, entry: Entry) -> Decision:
-        """Decide an entry; of one that goes on as the last did, all has been looked at already."""
-        if self._said is not None and goes_on(entry, self._said):
-            self._said = entry
-            return self._decision
-        self._said = None
-        self._decision = decision = decide(entry, self._facts)
-        if isinstance(entry.body, Send) and not isinstance(decision, Ack):
-            self._said = entry
-        return decision
 
     def _carry_out(self, entry: Entry, decision: Decision) -> Applied:
         if isinstance(decision, Ack):
             return Applied(entry, decision)
         if decision and type(decision[0]) is Post:
+            self._said = entry
             return self._post(entry, decision[0])
         events: list[Durable] = []
         reply: Ack | Entered | None = None
