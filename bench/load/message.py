@@ -1,7 +1,9 @@
 """What is sent: a text of fixed width with a sequence number and the time of sending.
 
-The mark is long and shares no character with what fills the text, since `bytes.count` then skips
-most of the bytes: a thousand messages are counted in about 20 µs.
+The mark is long and shares no character with what fills the text, or with what any system puts
+around it (nor one of the same lowest six bits, by which `bytes.count` knows them), since that then
+skips most of the bytes: a thousand messages are counted in 23 µs, and in 35 where they are JSON.
+Its first character comes in it once, so that a mark that has only begun is found by that.
 """
 
 import time
@@ -10,7 +12,7 @@ from typing import Final
 SIZE: Final = 100
 """Bytes of a text."""
 
-MARK: Final = b"[chat-service:bench:#"
+MARK: Final = b"[BEACON^OF^A^BENCH^HQ]"
 _SEQ_DIGITS: Final = 10
 _STAMP_DIGITS: Final = 16
 _SEQ_AT: Final = len(MARK)
