@@ -17,7 +17,7 @@ Answer = Roster | HistoryPage | ConversationsPage | Pong
 
 
 class Inquiries:
-    """Answers by what is committed, and by who is connected now."""
+    """Answers by what is committed, and by who is connected as far as was told."""
 
     def __init__(self, hub: Hub, archive: Archive) -> None:
         self._hub = hub
@@ -31,7 +31,7 @@ class Inquiries:
         to = parse_room(who.to) if who.to else ""
         # It takes milliseconds where thousands are online, and one frame may ask for many.
         await asyncio.sleep(0)
-        users = self._hub.attendance.online
+        users = self._hub.attendance.present
         found: list[tuple[str, Role | None]]
         if to in ("", LOBBY):
             names = sorted(name for name in users if name > who.after)[: limits.MAX_ROSTER + 1]

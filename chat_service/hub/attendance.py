@@ -62,6 +62,16 @@ class Attendance:
         return self._online
 
     @property
+    def present(self) -> Set[str]:
+        """The names of those who are online as far as anybody was told.
+
+        Who was lost a moment ago is among them: of one who comes back in time nothing is told, so
+        whoever was shown them as gone would go on to believe it.
+        """
+        held = self._book.held
+        return self._online | held if held else self._online
+
+    @property
     def nodes(self) -> Set[str]:
         """The nodes that have sessions, by their instances."""
         return self._nodes.keys()

@@ -6,7 +6,7 @@ departure that may be a mere hiccup is held back for a while and forgotten if th
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 from chat_service.core.events import Presence
 
@@ -20,6 +20,11 @@ class PresenceBook:
         self._told: set[str] = set()
         self._due: dict[str, tuple[bool, frozenset[str]]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    @property
+    def held(self) -> Set[str]:
+        """Those whose departure is held back: neither that nor a return is told yet."""
+        return self._timers.keys()
 
     def arrived(self, user: str, rooms: Iterable[str]) -> None:
         """Note a user's first session here."""

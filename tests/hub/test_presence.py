@@ -48,6 +48,15 @@ def test_a_clean_leave_is_told_at_once(told: Book) -> None:
     assert told.due() == []
 
 
+async def test_a_departure_is_held_until_it_is_told_or_undone(told: Book) -> None:
+    told.departed("ann", ROOMS, lost=True)
+    assert told.held == {"ann"}
+    told.arrived("ann", ROOMS)
+    assert told.held == set()
+    told.departed("ann", ROOMS, lost=False)
+    assert told.held == set()
+
+
 def test_who_came_and_went_before_anyone_was_told_is_not_told() -> None:
     book = Book()
     book.arrived("ann", ROOMS)

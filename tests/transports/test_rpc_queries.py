@@ -61,6 +61,23 @@ async def test_who_tells_of_a_rooms_members_who_are_away_that_they_are(
     assert [(it.user, it.online) for it in members] == [("ann", True), ("bob", False)]
 
 
+async def test_who_shows_what_was_told_of_somebody_lost(node: Node, enter: Enter) -> None:
+    """Of a return in time nothing is told, so nobody may have been shown as gone."""
+    ann, bob = await enter(node, "ann"), await enter(node, "bob", "bob's")
+    await ann.hears_presence("bob", online=True)
+    bob.vanish()
+    await until(lambda: "bob" not in node.hub.attendance.online)
+    assert [(it.user, it.online) for it in (await who(ann)).members] == [
+        ("ann", True),
+        ("bob", True),
+    ]
+    bob = await enter(node, "bob", "bob's")
+    bob.vanish()
+    await ann.hears_presence("bob", online=False, within=5)
+    assert [it.user for it in (await who(ann)).members] == ["ann"]
+    assert [online for user, online in ann.presences if user == "bob"] == [True, False]
+
+
 async def test_who_is_told_of_a_room_to_its_members_alone(node: Node, enter: Enter) -> None:
     ann, bob = await enter(node, "ann"), await enter(node, "bob")
     await ann.join("#dev")

@@ -93,6 +93,10 @@ class Person:
         self.say(f"/join {room}")
         self.is_in(room)
 
+    def sees_the_past(self) -> None:
+        """See what was said here before; what comes sooner is new, and the room opens there."""
+        expect(self.page.locator("#scroller")).to_have_attribute("aria-busy", "false")
+
     def is_in(self, place: str) -> None:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(place)
 

@@ -213,18 +213,26 @@ SEEN: Final = """(option) => {
 }"""
 
 
-def test_text_is_as_large_as_the_browser_is_told_to_make_it(open_page: Open, fresh: Fresh) -> None:
+def test_text_is_as_large_as_the_browser_is_told_to_make_it(
+    open_page: Open, room: str, fresh: Fresh
+) -> None:
     ann = open_page().come_in(fresh("ann"))
+    ann.join(room)
     ann.say("how large is that?")
-    ann.reads("how large is that?")
+    ann.reads_exactly("how large is that?")
     for part in (ann.texts.first, ann.field, ann.entry("#lobby")):
-        before = part.evaluate(SIZE)
-        ann.page.evaluate("document.documentElement.style.fontSize = '24px'")
-        assert part.evaluate(SIZE) == before * 1.5
-        ann.page.evaluate("document.documentElement.style.fontSize = ''")
+        usual, larger = part.evaluate(SIZES)
+        assert larger == usual * 1.5
 
 
-SIZE: Final = "it => Number.parseFloat(getComputedStyle(it).fontSize)"
+SIZES: Final = """(it) => {
+    const size = () => Number.parseFloat(getComputedStyle(it).fontSize);
+    const usual = size();
+    document.documentElement.style.fontSize = "24px";
+    const larger = size();
+    document.documentElement.style.fontSize = "";
+    return [usual, larger];
+}"""
 
 
 def test_what_is_chosen_is_seen_where_colours_are_few(open_page: Open, fresh: Fresh) -> None:

@@ -86,6 +86,7 @@ def test_a_hundred_thousand_messages_scroll(
 ) -> None:
     ann = open_page().come_in(fresh("ann"))
     ann.join(room)
+    ann.sees_the_past()
     flood = Flood(server, fresh("flood"), room)
     flood.say(100_000)
     flood.close()
@@ -114,6 +115,7 @@ def test_five_hundred_messages_a_second_drop_no_frames(
 ) -> None:
     ann = open_page().come_in(fresh("ann"))
     ann.join(room)
+    ann.sees_the_past()
     show("at rest", ann.page.evaluate(MEASURE, 500))
     flood = Flood(server, fresh("flood"), room)
     ann.page.evaluate(f"() => {{ window.measured = ({MEASURE})(3000) }}")

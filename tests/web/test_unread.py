@@ -73,6 +73,7 @@ def test_a_room_opens_where_the_new_begins_if_they_fill_more_than_the_window(
 ) -> None:
     ann = open_page().come_in(fresh("ann"))
     ann.join(room)
+    ann.sees_the_past()
     many = flood()
     many.say(60, "old {}")
     ann.reads("old 59")

@@ -117,6 +117,7 @@ function show() {
   known = store.conversation.loaded;
   shown = store.current;
   scroller.setAttribute("aria-label", `Messages, ${shown}`);
+  scroller.setAttribute("aria-busy", String(!known));
   list.reset(store.firstUnread);
   if (!drawn) return;
   composer.open(shown);
