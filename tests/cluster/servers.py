@@ -5,6 +5,7 @@ of its own (`start_nats`). A test has a stream for itself by the name that `stre
 """
 
 import json
+import os
 import random
 import secrets
 import signal
@@ -114,6 +115,9 @@ class NatsServer:
     def pause(self) -> None:
         """Let it do nothing, its connections staying open."""
         self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        # It goes on until one of its threads gets to see the signal, which may take its time.
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         """Let a paused server go on."""
