@@ -131,7 +131,7 @@ def test_a_tab_does_not_notify_of_what_is_read_in_another(
 def test_a_laptop_that_slept_for_longer_than_the_keepalive_has_missed_nothing(
     open_page: Open, context: Context, start_web: StartWeb, lay_cable: Callable[[str], LongCable]
 ) -> None:
-    server = start_web("--keepalive", "0.5")
+    server = start_web("--keepalive", "0.2")
     cable = lay_cable(server.endpoints["web"])
     mine = context()
     ann, bob = open_page(cable, within=mine).come_in("ann"), open_page(server).come_in("bob")
